@@ -1,0 +1,87 @@
+"""What a backend is: where arrays live, and the kernels that work on them there.
+
+A backend is an object that is passed along; there is no current one. Array code that is not a kernel is written
+against ``backend.xp`` and runs on both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from npgan.backend.random import Random
+from npgan.errors import DTypeError
+from npgan.kernels import Kernels
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Shape: TypeAlias = tuple[int, ...]
+
+
+class Backend(ABC):
+    """Where arrays live.
+
+    Attributes
+    ----------
+    name : str
+        ``"cpu"``, ``"reference"`` or ``"gpu"``.
+    xp : module
+        The array namespace: ``numpy`` or ``cupy``.
+    kernels : Kernels
+        The table of operations.
+    """
+
+    name: str
+    xp: ModuleType
+    kernels: Kernels
+    dtypes: tuple[str, ...] = ("float32", "float64")
+
+    @abstractmethod
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """Return uninitialised memory, aligned for vector instructions."""
+
+    @abstractmethod
+    def asarray(self, host: Any, dtype: Any = None) -> Array:
+        """Copy a host array to where this backend's arrays live (no copy where it is there already)."""
+
+    @abstractmethod
+    def to_host(self, array: Array) -> Array:
+        """Return a NumPy array with the same values (the array itself where it is one)."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until everything that was asked for is done."""
+
+    @abstractmethod
+    def read_only(self, array: Array) -> Array:
+        """Return a view that refuses to be written, where arrays can do that."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return what a reader of a benchmark or a bug report must know: names, versions, threads."""
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        """Return memory filled with zeros."""
+        array = self.empty(shape, dtype)
+        array[...] = 0
+        return array
+
+    def random(self, seed: int) -> Random:
+        """Return the random numbers of a run with this seed."""
+        return Random(seed, self)
+
+    def check_dtype(self, dtype: Any) -> np.dtype[Any]:
+        """Return `dtype` as a NumPy dtype, or raise DTypeError where this backend does not compute in it."""
+        found: np.dtype[Any] | None
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            found = None
+        if found is None or found.name not in self.dtypes:
+            raise DTypeError(f"dtype is {dtype!r}, expected one of {', '.join(self.dtypes)} on the {self.name} backend")
+        return found
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.describe().items())})"

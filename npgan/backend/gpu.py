@@ -1,0 +1,68 @@
+"""Arrays of CuPy on a CUDA device. CuPy is imported when such a backend is made, and not before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from npgan.backend.base import Array, Backend, Shape
+from npgan.errors import BackendError
+from npgan.kernels import Kernels
+
+_INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
+
+
+class CupyBackend(Backend):
+    """CuPy arrays in the memory of the current CUDA device.
+
+    Raises
+    ------
+    BackendError
+        CuPy is not installed, the driver is missing or too old, or there is no device.
+    """
+
+    name = "gpu"
+
+    def __init__(self) -> None:
+        try:
+            import cupy
+        except ImportError as error:
+            raise BackendError(f"the gpu backend needs CuPy, which cannot be imported ({error}); {_INSTALL}") from None
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise BackendError(
+                f"the gpu backend needs a CUDA driver that fits CuPy {cupy.__version__}, and CUDA says: {error}; "
+                f"install NVIDIA's driver, or another wheel: {_INSTALL}; or use --backend cpu"
+            ) from None
+        if count == 0:
+            raise BackendError("the gpu backend needs a CUDA device and found none; use --backend cpu")
+        self.xp = cupy
+        self.kernels = Kernels("gpu")
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
+        array: Array = self.xp.empty(shape, dtype)
+        return array
+
+    def asarray(self, host: Any, dtype: Any = None) -> Array:  # noqa: D102
+        array: Array = self.xp.asarray(host, dtype)
+        return array
+
+    def to_host(self, array: Array) -> Array:  # noqa: D102
+        host: Array = self.xp.asnumpy(array)
+        return host
+
+    def synchronize(self) -> None:  # noqa: D102
+        self.xp.cuda.get_current_stream().synchronize()
+
+    def read_only(self, array: Array) -> Array:
+        """Return the array: CuPy has no read-only flag."""
+        return array
+
+    def describe(self) -> dict[str, str]:  # noqa: D102
+        properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
+        return {
+            "backend": self.name,
+            "cupy": self.xp.__version__,
+            "cuda": str(self.xp.cuda.runtime.runtimeGetVersion()),
+            "device": properties["name"].decode(),
+        }

@@ -1,0 +1,1 @@
+"""A bias along the last axis, added in place."""

@@ -1,0 +1,1 @@
+"""Matrix products of a dense layer: y = x w."""

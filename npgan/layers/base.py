@@ -1,0 +1,207 @@
+"""What a layer is: a description of parameters and memory, and its maps as stateless functions.
+
+A layer object holds settings only. What one call of it needs lives in a `Frame`, made when a Pass is planned, so
+the same network can be run at several places of a training step without one call overwriting another's memory.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from npgan.backend.base import Array, Shape
+from npgan.errors import SecondOrderError
+from npgan.kernels import Kernels
+
+if TYPE_CHECKING:
+    from npgan.network.program import Builder, Value
+
+Initializer = Callable[[np.random.Generator, Shape], Array]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and dtype of one array of a Pass; the batch is the first axis of a layer's input and output.
+
+    `dtype` is ``"float"`` for the network's own dtype, or a NumPy name such as ``"int64"``.
+    """
+
+    shape: Shape
+    dtype: str = "float"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trained array: its shape and how it begins."""
+
+    shape: Shape
+    init: Initializer
+
+
+@dataclass(frozen=True)
+class State:
+    """An array that is kept with the weights but not trained, such as a running mean."""
+
+    shape: Shape
+    value: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a layer needs for one input shape.
+
+    Attributes
+    ----------
+    y : Spec
+        The output.
+    parameters, state : mapping of str to Parameter, State
+        Their shapes must not depend on the batch.
+    keeps : set of {"x", "y"}
+        Which of its input and output `backward` (and the R-maps) read; the memory of the others is reused.
+    saved : mapping of str to Spec
+        Written by `forward`, read by the other maps.
+    scratch : mapping of str to Spec
+        Working memory of a single map; holds nothing between two of them.
+    """
+
+    y: Spec
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    state: Mapping[str, State] = field(default_factory=dict)
+    keeps: frozenset[str] | set[str] = frozenset()
+    saved: Mapping[str, Spec] = field(default_factory=dict)
+    scratch: Mapping[str, Spec] = field(default_factory=dict)
+
+
+class Frame:
+    """Everything that one layer's maps may touch in one Pass.
+
+    The maps write into the arrays that are here and return nothing. `dx` is the gradient of a scalar with respect
+    to x; `rx` is the derivative of x along a chosen direction (Pearlmutter 1994).
+
+    Attributes
+    ----------
+    k : Kernels
+        The backend's table of operations.
+    xp : module
+        The backend's array namespace.
+    y, dy, ry, rdy : Array
+        Output and its companions.
+    xs, dxs, rxs, rdxs : tuple of Array
+        Inputs and their companions, one a layer that joins nothing; `x`, `dx`, `rx`, `rdx` are their first. An
+        entry of `dxs` or `rdxs` is None where it is not wanted.
+    w, dw, rw, rdw : dict of str to Array
+        Parameters by name. `dw` and `rdw` are None where weight gradients are not wanted, `rw` is None where the
+        direction leaves the weights alone.
+    accumulate : bool
+        Add to `dw` (or `rdw`) instead of overwriting it. `dx` is always overwritten.
+    state, saved, scratch : dict of str to Array
+        As planned.
+    train : bool
+        Use batch statistics and dropout.
+    update_stats : bool
+        Update running statistics.
+    uniform : callable
+        ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
+    """
+
+    k: Kernels
+    xp: Any
+    y: Array
+    dy: Array
+    ry: Array
+    rdy: Array
+    xs: tuple[Array, ...]
+    dxs: tuple[Array | None, ...]
+    rxs: tuple[Array, ...]
+    rdxs: tuple[Array | None, ...]
+    w: dict[str, Array]
+    dw: dict[str, Array] | None
+    rw: dict[str, Array] | None
+    rdw: dict[str, Array] | None
+    accumulate: bool
+    state: dict[str, Array]
+    saved: dict[str, Array]
+    scratch: dict[str, Array]
+    train: bool
+    update_stats: bool
+    uniform: Callable[[Array], Array]
+
+    @property
+    def x(self) -> Array:
+        """The only input."""
+        return self.xs[0]
+
+    @property
+    def dx(self) -> Array | None:
+        """The gradient with respect to the only input, or None where it is not wanted."""
+        return self.dxs[0]
+
+    @property
+    def rx(self) -> Array:
+        """The R-derivative of the only input."""
+        return self.rxs[0]
+
+    @property
+    def rdx(self) -> Array | None:
+        """The R-derivative of `dx`, or None where it is not wanted."""
+        return self.rdxs[0]
+
+
+class Layer(ABC):
+    """A layer with one input: implement `plan`, `forward` and `backward`.
+
+    A subclass that also has `rforward` and `rbackward` sets ``second_order = True``.
+    """
+
+    second_order: ClassVar[bool] = False
+
+    @abstractmethod
+    def plan(self, x: Spec, k: Kernels) -> Plan:
+        """Return what this layer needs for the input `x`; raise ShapeError where `x` does not fit."""
+
+    @abstractmethod
+    def forward(self, f: Frame) -> None:
+        """Read f.x, write f.y (and f.saved)."""
+
+    @abstractmethod
+    def backward(self, f: Frame) -> None:
+        """Read f.dy, write f.dx where it is not None, and write or add to f.dw where it is not None."""
+
+    def rforward(self, f: Frame) -> None:
+        """Read f.rx and f.rw, write f.ry."""
+        raise SecondOrderError(f"{type(self).__name__} has no rforward")
+
+    def rbackward(self, f: Frame) -> None:
+        """Read f.rdy and f.dy, write f.rdx, and write or add to f.rdw."""
+        raise SecondOrderError(f"{type(self).__name__} has no rbackward")
+
+    def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:
+        """Return the plan for all inputs; only a layer that joins several overrides this."""
+        (x,) = xs
+        return self.plan(x, k)
+
+    def lower(self, builder: Builder, x: Value) -> Value:
+        """Write this layer into the program being built; only containers override this."""
+        return builder.apply(self, x)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what this layer was made with, for printing."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+
+
+class Join(Layer):
+    """A layer with several inputs, in `f.xs`; only containers make them."""
+
+    def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
+        return self.plan_inputs((x,), k)
+
+    @abstractmethod
+    def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
+        ...

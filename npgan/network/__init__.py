@@ -1,0 +1,7 @@
+"""Network (flat parameters) and Pass (one call of it, with its memory)."""
+
+from npgan.network.memory import Arena
+from npgan.network.network import Network
+from npgan.network.passes import Pass
+
+__all__ = ["Arena", "Network", "Pass"]

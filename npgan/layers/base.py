@@ -90,9 +90,10 @@ class Frame:
         The backend's array namespace.
     y, dy, ry, rdy : Array
         Output and its companions.
+    x, dx, rx, rdx : Array
+        Input and its companions. `dx` and `rdx` are None where they are not wanted.
     xs, dxs, rxs, rdxs : tuple of Array
-        Inputs and their companions, one a layer that joins nothing; `x`, `dx`, `rx`, `rdx` are their first. An
-        entry of `dxs` or `rdxs` is None where it is not wanted.
+        The same for a layer that joins several inputs; `x` is the first of `xs`.
     w, dw, rw, rdw : dict of str to Array
         Parameters by name. `dw` and `rdw` are None where weight gradients are not wanted, `rw` is None where the
         direction leaves the weights alone.
@@ -114,6 +115,10 @@ class Frame:
     dy: Array
     ry: Array
     rdy: Array
+    x: Array
+    dx: Array | None
+    rx: Array
+    rdx: Array | None
     xs: tuple[Array, ...]
     dxs: tuple[Array | None, ...]
     rxs: tuple[Array, ...]
@@ -129,26 +134,6 @@ class Frame:
     train: bool
     update_stats: bool
     uniform: Callable[[Array], Array]
-
-    @property
-    def x(self) -> Array:
-        """The only input."""
-        return self.xs[0]
-
-    @property
-    def dx(self) -> Array | None:
-        """The gradient with respect to the only input, or None where it is not wanted."""
-        return self.dxs[0]
-
-    @property
-    def rx(self) -> Array:
-        """The R-derivative of the only input."""
-        return self.rxs[0]
-
-    @property
-    def rdx(self) -> Array | None:
-        """The R-derivative of `dx`, or None where it is not wanted."""
-        return self.rdxs[0]
 
 
 class Layer(ABC):

@@ -15,7 +15,6 @@ from npgan.backend.base import Array, Shape
 from npgan.errors import (
     ConfigError,
     DTypeError,
-    NonFiniteError,
     NpganError,
     SecondOrderError,
     ShapeError,
@@ -28,7 +27,7 @@ from npgan.network.program import Op, Value
 if TYPE_CHECKING:
     from npgan.network.network import Network
 
-_Watch = Callable[[Op, str, dict[str, Array]], None]  # is shown what each map has just written
+Watch = Callable[[str, str, dict[str, Array]], None]
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,12 @@ class Pass:
 
     The arrays that `forward` and `backward` return are views of the Pass's own memory: they hold until its next
     `forward`, or, with an arena, until another Pass of that arena runs.
+
+    Attributes
+    ----------
+    watch : callable or None
+        Where set, it is called after every map of every layer as ``watch("D/3 BatchNorm", "forward", {"y": ...})``
+        with the arrays that the map read or wrote: for finding a NaN, or for seeing every number.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Pass:
         self._frames: list[Frame] = []
         self._schedules: dict[tuple[bool, bool, bool], list[_BackwardStep]] = {}
         self._version = -1  # of the weights at the last forward
+        self.watch: Watch | None = None
         self._step = 0
         self._ran = "nothing"
 
@@ -209,6 +215,7 @@ class Pass:
             f = Frame()
             f.k, f.xp = network.backend.kernels, network.backend.xp
             f.xs = tuple(self._view(x, self._values) for x in op.inputs)
+            f.x = f.xs[0]
             f.y = self._view(op.output, self._values)
             if op.output in self._gradients:
                 f.dy = self._view(op.output, self._gradients)
@@ -323,15 +330,15 @@ class Pass:
         self._ran = "backward"
         return self._view(program.input, self._gradients) if dx else None
 
-    def _forward(self, update_stats: bool, watch: _Watch | None = None) -> None:
+    def _forward(self, update_stats: bool) -> None:
         for op, f in zip(self._ops, self._frames, strict=True):
             f.update_stats = update_stats
             try:
                 op.layer.forward(f)
             except NpganError as error:
                 raise type(error)(f"{op.where}: {error}") from None
-            if watch is not None:
-                watch(op, "forward", {**f.w, "y": f.y})
+            if self.watch is not None:
+                self.watch(op.where, "forward", {"x": f.x, **f.w, "y": f.y})
 
     def _backward(
         self,
@@ -339,7 +346,6 @@ class Pass:
         views: dict[str, dict[str, Array]] | None,
         accumulate: bool,
         schedule: list[_BackwardStep],
-        watch: _Watch | None = None,
     ) -> None:
         self._view(self._program.output, self._gradients)[...] = dy
         for step in schedule:
@@ -348,12 +354,14 @@ class Pass:
                 None if block is None else self._bound[block].reshape(x.spec.shape)
                 for block, x in zip(step.into, op.inputs, strict=True)
             )
+            f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))
             f.accumulate = accumulate
             op.layer.backward(f)
-            if watch is not None:
+            if self.watch is not None:
                 dxs = {f"dx{i or ''}": dx for i, dx in enumerate(f.dxs) if dx is not None}
-                watch(op, "backward", {**dxs, **{f"d{name}": dw for name, dw in (f.dw or {}).items()}})
+                dws = {f"d{name}": dw for name, dw in (f.dw or {}).items()}
+                self.watch(op.where, "backward", {"dy": f.dy, **dxs, **dws})
             for part, total in zip(step.into, step.add_to, strict=True):
                 if part is not None and total is not None:
                     self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
@@ -427,41 +435,6 @@ class Pass:
         if not found:
             raise ConfigError(f"{self} has no layer at {path!r}; there is {', '.join(op.path for op in self._ops)}")
         return found[0]
-
-    def first_non_finite(self, dy: Array | None = None) -> str | None:
-        """Run the last forward again, and a backward from `dy`, and name the first array that is not finite.
-
-        For finding what went wrong in a step that gave NaN. Slow; leaves the Pass stale. None where all is finite.
-        """
-        xp = self.network.backend.xp
-
-        def check(where: str, what: str, arrays: dict[str, Array]) -> None:
-            for name, array in arrays.items():
-                if array.dtype.kind == "f" and not bool(xp.isfinite(array).all()):
-                    raise NonFiniteError(f"{where}: {name} of {what}")
-
-        def watch(op: Op, what: str, arrays: dict[str, Array]) -> None:
-            check(op.where, what, arrays)
-
-        self._bind()
-        self._ran = "nothing"
-        program = self._program
-        inputs = {"x": program.input, "condition": program.condition}
-        try:
-            check(
-                str(self),
-                "forward",
-                {k: self._view(v, self._values) for k, v in inputs.items() if v is not None},
-            )
-            self._forward(False, watch)
-            if dy is not None and self.order:
-                check(str(self), "backward", {"dy": dy})
-                dtheta = self.network.backend.zeros((self.network.size,), self.network.dtype)
-                schedule = self._schedule(True, self._flow.differentiable(program.input), False)
-                self._backward(dy, self._weight_gradients(dtheta), False, schedule, watch)
-        except NonFiniteError as found:
-            return str(found)
-        return None
 
     def __str__(self) -> str:
         return f"{self.network.name}.{self.name}"

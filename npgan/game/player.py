@@ -1,0 +1,61 @@
+"""One player: a network and how it is updated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from npgan.backend.base import Array
+from npgan.losses import clip_weights
+from npgan.network import Network
+from npgan.optimizers import Ema, Optimizer, Schedule, clip_norm, clip_value, norm
+
+
+@dataclass
+class Player:
+    """A network with its optimizer.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+        Its moments belong to this network's weights.
+    rate : Schedule
+        Learning rate as a function of the step.
+    clip_norm, clip_value : float, optional
+        Limits of the gradient: of its norm, of each element.
+    clip_weights : float, optional
+        Limit of each weight after the update (Wasserstein critics; Arjovsky et al. 2017, algorithm 1).
+    ema : Ema, optional
+        Moving average of the weights.
+    """
+
+    network: Network
+    optimizer: Optimizer
+    rate: Schedule
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    clip_weights: float | None = None
+    ema: Ema | None = None
+    gradient: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gradient = self.network.grad
+
+    def clip(self) -> float:
+        """Apply the limits to the gradient; return its norm before, NaN or infinite where an element is."""
+        backend = self.network.backend
+        found = norm(self.gradient, backend=backend)
+        if self.clip_value is not None:
+            clip_value(self.gradient, self.clip_value, backend=backend)
+        if self.clip_norm is not None:
+            clip_norm(self.gradient, self.clip_norm, backend=backend)
+        return found
+
+    def update(self, step: int) -> None:
+        """Move the weights by the optimizer's direction."""
+        with self.network.write() as theta:
+            self.optimizer.step(theta, self.gradient, self.rate(step))
+            if self.clip_weights is not None:
+                clip_weights(theta, self.clip_weights, backend=self.network.backend)
+        if self.ema is not None:
+            self.ema.update(self.network.theta)

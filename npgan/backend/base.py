@@ -16,7 +16,7 @@ from npgan.backend.random import Random
 from npgan.errors import DTypeError
 from npgan.kernels import Kernels
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Shape: TypeAlias = tuple[int, ...]
 
 

@@ -1,0 +1,243 @@
+"""Everything of a run that computes, made from a Config: networks, players, data, the rule; and its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npgan.backend import get_backend
+from npgan.backend.base import Array, Backend
+from npgan.data import Augment, Dataset, Loader, open_dataset
+from npgan.errors import CheckpointError, ConfigError
+from npgan.game import Alternating, Game, Latent, Player
+from npgan.losses import get_loss
+from npgan.network import Network
+from npgan.optimizers import Ema, get_optimizer, get_schedule
+from npgan.recipes import Fit, Recipe
+from npgan.training.config import Config, PlayerConfig
+from npgan.training.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a generator must know of the data; kept in a run's config, so that sampling does not need the data."""
+
+    sample_shape: tuple[int, ...]
+    classes: tuple[str, ...] | None
+    value_range: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Facts:
+        """Return the facts of a data set."""
+        return cls(dataset.sample_shape, dataset.classes, dataset.value_range)
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any]) -> Facts:
+        """Return the facts that `to_dict` wrote."""
+        try:
+            classes, value_range = table.get("classes"), table.get("value_range")
+            return cls(
+                tuple(int(n) for n in table["sample_shape"]),
+                None if classes is None else tuple(str(name) for name in classes),
+                None if value_range is None else (float(value_range[0]), float(value_range[1])),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ConfigError(f"the [facts] of the run's config.toml are damaged: {error!r}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return them for TOML."""
+        return {"sample_shape": self.sample_shape, "classes": self.classes, "value_range": self.value_range}
+
+
+def build_networks(config: Config, recipe: Recipe, facts: Facts, backend: Backend) -> tuple[Network, Network]:
+    """Return G and D with their initial weights."""
+    classes = None if facts.classes is None else len(facts.classes)
+    bounded = facts.value_range == (-1.0, 1.0)
+    model = {**recipe.settings.get("model", {}), **config.model}
+    layers = recipe.build(Fit(facts.sample_shape, classes, bounded, model))
+    shapes = ((config.latent.size,), facts.sample_shape)
+    condition = () if recipe.conditional else None
+    generator, discriminator = (
+        Network(
+            each, shape, condition_shape=condition, backend=backend, dtype=config.dtype, seed=config.seed, name=name
+        )
+        for each, shape, name in zip(layers, shapes, "GD", strict=True)
+    )
+    return generator, discriminator
+
+
+class Experiment:
+    """A training run in memory.
+
+    Parameters
+    ----------
+    config : Config
+    recipe : Recipe
+    dataset : Dataset, optional
+        Opened from the config unless given.
+
+    Raises
+    ------
+    ConfigError, DataError, ShapeError, BackendError
+        The settings make no sense, or not with these data, or not on this machine.
+    """
+
+    def __init__(self, config: Config, recipe: Recipe, dataset: Dataset | None = None) -> None:
+        self.config, self.recipe = config, recipe
+        self.backend = get_backend(config.backend)
+        self.dataset = dataset if dataset is not None else _open(config)
+        self.facts = Facts.of(self.dataset)
+        self.generator, self.discriminator = build_networks(config, recipe, self.facts, self.backend)
+        self.random = self.backend.random(config.seed)
+        loss = get_loss(config.loss, backend=self.backend, **config.loss_options)
+        self.game = Game(self.generator, self.discriminator, loss, config.batch)
+        ema = None
+        if config.ema:
+            ema = Ema(self.generator.size, config.dtype, decay=config.ema, backend=self.backend)
+        self.players = {
+            "G": _player(self.generator, config.generator, "generator", ema),
+            "D": _player(self.discriminator, config.discriminator, "discriminator", None),
+        }
+        self.latent = Latent((config.latent.size,), config.latent.distribution)
+        self.rule = Alternating(
+            self.game,
+            self.players["G"],
+            self.players["D"],
+            self.latent,
+            self.random,
+            n_critic=config.n_critic,
+            fresh_noise=config.fresh_noise,
+        )
+        data = config.data
+        augment = Augment(data.flip, data.rotate, data.shift, data.scale)
+        self.loader = Loader(
+            self.dataset,
+            config.batch,
+            get_backend("cpu").random(config.seed),
+            shuffle=data.shuffle,
+            balanced=data.balanced,
+            augment=augment if augment.active else None,
+            prefetch=data.prefetch,
+            dtype=config.dtype,
+        )
+        self._averaged: Network | None = None
+
+    def step(self, step: int) -> dict[str, float]:
+        """Run training step number `step`, from 0."""
+        return self.rule.step(step, self._data)
+
+    def _data(self, turn: int) -> tuple[Array, Array | None]:
+        batch = self.loader.get(turn)
+        labels = None if batch.labels is None else self.backend.asarray(batch.labels)
+        return self.backend.asarray(batch.x), labels
+
+    def sampler(self) -> Sampler:
+        """Return what draws samples from G as it is now, or from the average of its weights where one is kept."""
+        ema = self.players["G"].ema
+        network = self.generator
+        if ema is not None and ema.t:
+            if self._averaged is None:
+                self._averaged, _ = build_networks(self.config, self.recipe, self.facts, self.backend)
+            network = self._averaged
+            network.load(ema.mean, self.generator.state)
+        return Sampler(network, self.latent, self.facts.classes if self.recipe.conditional else None, self.config.seed)
+
+    def close(self) -> None:
+        """Stop the loader's thread."""
+        self.loader.close()
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a checkpoint holds, by name, on the host."""
+        found: dict[str, Array] = {}
+        for name, player in self.players.items():
+            found |= {f"{name}/{key}": value for key, value in player.network.parameters().items()}
+            states = player.network.state_layout.by_name(player.network.state)
+            found |= {f"{name}.state/{key}": value for key, value in states.items()}
+            found |= {f"{name}.optimizer/{key}": value for key, value in player.optimizer.state().items()}
+            if player.ema is not None:
+                found |= {f"{name}.ema/{key}": value for key, value in player.ema.state().items()}
+        return {name: self.backend.to_host(array) for name, array in found.items()}
+
+    def counters(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside arrays, but the step."""
+        return {
+            name: {"optimizer": player.optimizer.t, "ema": player.ema.t if player.ema is not None else 0}
+            for name, player in self.players.items()
+        }
+
+    def load(self, arrays: Mapping[str, Array], counters: Mapping[str, Any]) -> None:
+        """Take over what `arrays` and `counters` returned.
+
+        Raises
+        ------
+        CheckpointError, ShapeError, DTypeError
+            They are of another model.
+        """
+        for name, player in self.players.items():
+            load_network(player.network, name, arrays)
+            player.optimizer.load_state(_part(arrays, f"{name}.optimizer/"), counters[name]["optimizer"])
+            if player.ema is not None:
+                mean = _part(arrays, f"{name}.ema/")
+                if mean:
+                    player.ema.load_state(mean, counters[name]["ema"])
+                else:  # the average was switched on when the run was resumed
+                    player.ema.update(player.network.theta)
+
+
+def load_network(network: Network, name: str, arrays: Mapping[str, Array]) -> None:
+    """Take a network's weights and state from the arrays of a checkpoint, all or none of them."""
+    theta = _gather(network.layout.describe(), _part(arrays, f"{name}/"), name, network.dtype)
+    state = _gather(network.state_layout.describe(), _part(arrays, f"{name}.state/"), f"{name}.state", network.dtype)
+    network.load(theta, state)
+
+
+def _gather(layout: Mapping[str, Any], arrays: Mapping[str, Array], name: str, dtype: np.dtype[Any]) -> Array:
+    if set(layout) != set(arrays):
+        odd = sorted(set(layout) ^ set(arrays))
+        raise CheckpointError(f"the checkpoint is of another model: {name}/{odd[0]} is only in one of the two")
+    for key, shape in layout.items():
+        if arrays[key].shape != shape or arrays[key].dtype != dtype:
+            raise CheckpointError(
+                f"the checkpoint is of another model: {name}/{key} is {arrays[key].dtype} {arrays[key].shape}, "
+                f"expected {dtype} {shape}"
+            )
+    return np.concatenate([np.zeros(0, dtype), *(arrays[key].reshape(-1) for key in layout)])
+
+
+def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _open(config: Config) -> Dataset:
+    data = config.data
+    return open_dataset(
+        data.name,
+        data_dir=data.dir,
+        split=data.split,
+        random_seed=config.seed,
+        image_size=data.image_size,
+        grayscale=data.grayscale or None,
+    )
+
+
+def _player(network: Network, config: PlayerConfig, name: str, ema: Ema | None) -> Player:
+    groups = {"groups": config.groups} if config.groups else {}
+    try:
+        optimizer = get_optimizer(
+            config.optimizer,
+            network.size,
+            network.dtype,
+            backend=network.backend,
+            names=network.layout.ranges(),
+            **groups,
+            **config.optimizer_options,
+        )
+        schedule = get_schedule(config.schedule, lr=config.lr, **config.schedule_options)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    return Player(network, optimizer, schedule, config.clip_norm, config.clip_value, config.clip_weights, ema)

@@ -1,0 +1,102 @@
+"""Run: a run folder, opened to be looked at or sampled from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from npgan.backend import get_backend
+from npgan.backend.base import Array
+from npgan.errors import CheckpointError, ConfigError
+from npgan.game import Latent
+from npgan.network import Network
+from npgan.recipes import Recipe, get_recipe
+from npgan.training import checkpoint
+from npgan.training.config import Config, build
+from npgan.training.experiment import Facts, build_networks, load_network
+from npgan.training.folder import RunFolder
+from npgan.training.metrics import read
+from npgan.training.sampler import Sampler
+
+
+class Run:
+    """What training leaves behind.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    config : Config
+    facts : Facts
+        Of the data.
+    step : int
+        Of the checkpoint that was loaded.
+    generator, discriminator : Network
+        G has the averaged weights where the run keeps an average.
+    warnings : list of str
+        Damaged checkpoints that were passed over.
+    stopped_by : str
+        The signal that ended the training early, or nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        backend: str | None = None,
+        recipe: Recipe | None = None,
+        stopped_by: str = "",
+    ) -> None:
+        self.stopped_by = stopped_by
+        self.folder = RunFolder.open(path)
+        self.path = self.folder.path
+        self.config, self.facts, _ = read_run_config(self.folder)
+        recipe = recipe or get_recipe(self.config.recipe)
+        where = get_backend(backend or self.config.backend)
+        self.generator, self.discriminator = build_networks(self.config, recipe, self.facts, where)
+        found, self.warnings = checkpoint.latest(self.folder.checkpoints)
+        self.step = step_of(found)
+        load_network(self.discriminator, "D", found.arrays)
+        load_network(self.generator, "G", found.arrays)
+        mean = found.arrays.get("G.ema/mean")
+        if mean is not None:
+            self.generator.load(mean)
+        self._latent = Latent((self.config.latent.size,), self.config.latent.distribution)
+        self._classes = self.facts.classes if recipe.conditional else None
+
+    @property
+    def sampler(self) -> Sampler:
+        """What draws samples: ``run.sampler.draw(64)``."""
+        return Sampler(self.generator, self._latent, self._classes, self.config.seed)
+
+    def sample(self, n: int = 64, *, seed: int | None = None, labels: Array | int | None = None) -> Array:
+        """Return n samples (n, *sample_shape); see `Sampler.draw`."""
+        return self.sampler.draw(n, seed=seed, labels=labels)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of ``metrics.jsonl``."""
+        return read(self.folder.metrics_path)
+
+    def networks(self) -> tuple[Network, Network]:
+        """Return G and D."""
+        return self.generator, self.discriminator
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.config.recipe} on {self.config.data.name}, step {self.step}>"
+
+
+def read_run_config(folder: RunFolder) -> tuple[Config, Facts, dict[str, Any]]:
+    """Return the config, the facts of the data and the environment that a run folder recorded."""
+    values = folder.read_config()
+    environment, facts = values.pop("environment", {}), values.pop("facts", None)
+    if facts is None:
+        raise ConfigError(f"{folder.config_path} has no [facts], so it is not the config of a run")
+    return build(values), Facts.read(facts), environment
+
+
+def step_of(found: checkpoint.Checkpoint) -> int:
+    """Return the step of a checkpoint."""
+    step = found.meta.get("step")
+    if not isinstance(step, int) or step < 0:
+        raise CheckpointError(f"{found.path} does not say of which step it is")
+    return step

@@ -50,6 +50,8 @@ class Network:
         All weights. Write them with ``with network.write() as theta:``.
     state : array (S,), read-only
         What is kept with the weights but not trained: running statistics.
+    rows : list of (path, layer, shape)
+        Every primitive layer in order, with the shape of one sample of its output.
     version : int
         Counts the writes. A Pass whose forward saw another version refuses to go backward.
     """
@@ -83,7 +85,7 @@ class Network:
         program = self.trace(1)
         self.input_shape, self.condition_shape = self._input.shape, condition_shape
         self.output_shape = program.output.spec.shape[1:]
-        self._rows = program.rows
+        self.rows = [(self.relative(path), layer, shape[1:]) for path, layer, shape in program.rows]
         self.layout = Layout(
             (self.relative(op.path), name, p.shape) for op in program.ops for name, p in op.plan.parameters.items()
         )
@@ -286,9 +288,8 @@ class Network:
             place = path.rpartition("/")[0]
             counts[place] = counts.get(place, 0) + stop - start
         rows = [("layer", "", "output", "weights"), ("input", "", str(self.input_shape), "")]
-        for path, layer, shape in self._rows:
-            relative = self.relative(path)
-            rows.append((relative, repr(layer), str(shape[1:]), f"{counts[relative]:,}" if relative in counts else ""))
+        for path, layer, shape in self.rows:
+            rows.append((path, repr(layer), str(shape), f"{counts[path]:,}" if path in counts else ""))
         rows.append(("total", "", "", f"{self.size:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = [

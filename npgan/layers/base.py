@@ -6,6 +6,7 @@ the same network can be run at several places of a training step without one cal
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,12 +174,22 @@ class Layer(ABC):
         """Write this layer into the program being built; only containers override this."""
         return builder.apply(self, x)
 
-    def settings(self) -> dict[str, Any]:
-        """Return what this layer was made with, for printing."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+        """Return the call that made this layer, without what is as by default and without initializers."""
+        shown = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = _compact(getattr(self, name, parameter.default))
+            if value != _compact(parameter.default) and not name.endswith("init"):
+                shown.append(f"{name}={value!r}" if parameter.kind is parameter.KEYWORD_ONLY else repr(value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _compact(value: Any) -> Any:
+    """Return (2, 2) as 2, and ((1, 1), (1, 1)) as 1, as one would write them."""
+    if isinstance(value, tuple) and len(value) == 2:
+        first, second = (_compact(each) for each in value)
+        return first if first == second else (first, second)
+    return value
 
 
 class Join(Layer):

@@ -81,7 +81,7 @@ def networks(fit: Fit) -> Networks:
     return generator(size, image_channels, channels, "dcgan"), discriminator(size, channels, slope, "dcgan")
 
 
-PLAYER = {"lr": 2e-4, "optimizer_options": {"beta1": 0.5}}
+PLAYER = {"lr": 2e-4, "optimizer_options": {"betas": [0.5, 0.999]}}
 
 DCGAN = Recipe(
     name="dcgan",

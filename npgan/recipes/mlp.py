@@ -36,7 +36,7 @@ def networks(fit: Fit) -> Networks:
 
 
 def _recipe(name: str, width: int, summary: str) -> Recipe:
-    players = {"lr": 2e-4, "optimizer_options": {"beta1": 0.5}}
+    players = {"lr": 2e-4, "optimizer_options": {"betas": [0.5, 0.999]}}
     return Recipe(
         name=name,
         summary=summary,

@@ -21,7 +21,7 @@ def networks(fit: Fit) -> Networks:
     return list(G), list(D)
 
 
-_PLAYER = {"lr": 1e-3, "optimizer_options": {"beta1": 0.5}}
+_PLAYER = {"lr": 1e-3, "optimizer_options": {"betas": [0.5, 0.999]}}
 
 RING = Recipe(
     name="ring",

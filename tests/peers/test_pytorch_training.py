@@ -78,7 +78,7 @@ def npgan_steps(G, D, latents, examples, steps):
     return np.array([(m["loss_d"], m["loss_g"]) for m in found])
 
 
-ADAM = {"beta1": 0.5}
+ADAM = {"betas": (0.5, 0.999)}
 
 
 class Given(Latent):

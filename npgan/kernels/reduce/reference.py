@@ -1,0 +1,23 @@
+"""Sums over a flat vector in plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npgan.backend.base import Array
+
+
+def norm(x: Array) -> float:
+    """Vector x (P,) -> sqrt(sum(x^2)), summed in float64.
+
+    The vector is divided by its largest element first, so that squares neither overflow nor vanish. A NaN or
+    an infinity in x comes out as one.
+    """
+    if not x.size:
+        return 0.0
+    largest = np.max(np.abs(x.real)).astype(np.float64)
+    scale = np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+    scaled = x / scale
+    with np.errstate(over="ignore"):  # beside an infinity, whose norm it is then
+        total: float = np.sqrt(np.sum(scaled * scaled)) * scale
+    return total

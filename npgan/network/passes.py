@@ -5,7 +5,7 @@ Planned once, run as often as you like; nothing is allocated while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,8 @@ class Pass:
         self._values: dict[Value, Block] = {}
         self._gradients: dict[Value, Block] = {}
         self._partial: dict[tuple[Op, int], Block] = {}
-        self._arrays: list[dict[str, Block]] = []  # saved and scratch of each operation
+        self._saved: list[dict[str, Block]] = []  # of each operation
+        self._scratch: list[tuple[dict[str, Block], dict[str, Block]]] = []  # of each: in forward, in backward
         self._flow = _Flow(self._ops, self._program.input, self._program.condition)
         blocks = self._plan()
         self.nbytes = pack(blocks)
@@ -97,6 +98,7 @@ class Pass:
         self._region: Array | None = None
         self._bound: dict[Block, Array] = {}
         self._frames: list[Frame] = []
+        self._scratches: list[tuple[dict[str, Array], dict[str, Array]]] = []
         self._schedules: dict[tuple[bool, bool, bool], list[_BackwardStep]] = {}
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
@@ -129,25 +131,29 @@ class Pass:
                     self._values[x.root].alive(back)
             if self.order and "y" in op.plan.keeps:
                 self._values[op.output].alive(back)
-            arrays = {name: block(spec, i) for name, spec in op.plan.saved.items()}
-            for saved in arrays.values():
-                saved.alive(back if self.order else i)
-            # Scratch is used by both maps but holds nothing between them; one block a map would pack no better.
-            for name, spec in op.plan.scratch.items():
-                arrays[name] = block(spec, i)
-                arrays[name].alive(back if self.order else i)
-            self._arrays.append(arrays)
+            self._saved.append({name: block(spec, i) for name, spec in op.plan.saved.items()})
+            if self.order:
+                for saved in self._saved[-1].values():
+                    saved.alive(back)
+            # Scratch holds nothing between two maps, so each map has its own, and shares its place with whatever.
+            times = (i, back) if self.order else (i, i)
+            forward, backward = ({name: block(spec, t) for name, spec in op.plan.scratch.items()} for t in times)
+            self._scratch.append((forward, backward))
         for value in border:
             self._values[value].alive(end)  # the user reads the output, and a replay reads the inputs
         if self.order:
             self._plan_gradients(border, n, end)
-        blocks = [*self._values.values(), *self._gradients.values(), *self._partial.values()]
-        blocks += [array for arrays in self._arrays for array in arrays.values()]
+        blocks = self._blocks()
         if self.keep == "all" or self.order == 2:
             for each in blocks:
                 each.alive(-1)
                 each.alive(end)
         return blocks
+
+    def _blocks(self) -> list[Block]:
+        groups: list[Mapping[Any, Block]] = [self._values, self._gradients, self._partial, *self._saved]
+        groups += [scratch for pair in self._scratch for scratch in pair]
+        return [block for group in groups for block in group.values()]
 
     def _plan_gradients(self, border: list[Value], n: int, end: int) -> None:
         for i in reversed(range(n)):
@@ -207,10 +213,8 @@ class Pass:
             return
         self._region = region
         network = self.network
-        everything = [*self._values.values(), *self._gradients.values(), *self._partial.values()]
-        everything += [array for arrays in self._arrays for array in arrays.values()]
-        self._bound = {block: block.view(region) for block in everything}
-        self._frames = []
+        self._bound = {block: block.view(region) for block in self._blocks()}
+        self._frames, self._scratches = [], []
         for i, op in enumerate(self._ops):
             f = Frame()
             f.k, f.xp = network.backend.kernels, network.backend.xp
@@ -219,14 +223,15 @@ class Pass:
             f.y = self._view(op.output, self._values)
             if op.output in self._gradients:
                 f.dy = self._view(op.output, self._gradients)
-            f.saved = {name: self._bound[self._arrays[i][name]] for name in op.plan.saved}
-            f.scratch = {name: self._bound[self._arrays[i][name]] for name in op.plan.scratch}
+            f.saved = {name: self._bound[block] for name, block in self._saved[i].items()}
             relative = network.relative(op.path)
             f.w, f.state = network.weights_of(relative), network.state_of(relative)
             f.dw = f.rw = f.rdw = None
             f.train = self.train
             f.uniform = _Uniform(self, f"{network.name}/{relative}")
             self._frames.append(f)
+            forward, backward = ({k: self._bound[b] for k, b in group.items()} for group in self._scratch[i])
+            self._scratches.append((forward, backward))
         self._y = network.backend.read_only(self._view(self._program.output, self._values))
 
     def _view(self, value: Value, blocks: dict[Value, Block]) -> Array:
@@ -331,8 +336,8 @@ class Pass:
         return self._view(program.input, self._gradients) if dx else None
 
     def _forward(self, update_stats: bool) -> None:
-        for op, f in zip(self._ops, self._frames, strict=True):
-            f.update_stats = update_stats
+        for op, f, scratch in zip(self._ops, self._frames, self._scratches, strict=True):
+            f.update_stats, f.scratch = update_stats, scratch[0]
             try:
                 op.layer.forward(f)
             except NpganError as error:
@@ -356,7 +361,7 @@ class Pass:
             )
             f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))
-            f.accumulate = accumulate
+            f.accumulate, f.scratch = accumulate, self._scratches[step.index][1]
             op.layer.backward(f)
             if self.watch is not None:
                 dxs = {f"dx{i or ''}": dx for i, dx in enumerate(f.dxs) if dx is not None}

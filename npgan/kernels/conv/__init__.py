@@ -1,0 +1,1 @@
+"""Convolution of images and its two adjoints; the data gradient is the transposed convolution."""

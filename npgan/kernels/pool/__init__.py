@@ -1,0 +1,1 @@
+"""Average and maximum of sliding windows, with their adjoints."""

@@ -1,0 +1,1 @@
+"""Images enlarged by whole factors, with the adjoints."""

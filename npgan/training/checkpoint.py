@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 from npgan._version import __version__
 from npgan.backend.base import Array
 from npgan.errors import CheckpointError, DTypeError
-from npgan.training.folder import TEMPORARY, write_atomically
+from npgan.training.folder import TEMPORARY, size_text, write_atomically
 
 FORMAT = 1
 _KEY = "npgan"
@@ -117,7 +118,7 @@ def load(path: str | Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    _check_header_size(path)
+    _check_size(path)
     try:
         with safe_open(path, framework="np") as file:
             record = _record(path, (file.metadata() or {}).get(_KEY))
@@ -224,15 +225,28 @@ def _listing(folder: Path) -> Iterable[tuple[int, Path]]:
             yield int(match[1]), path
 
 
-def _check_header_size(path: Path) -> None:
-    """Refuse a file whose first eight bytes claim a header that no checkpoint has."""
+def _check_size(path: Path) -> None:
+    """Refuse a header that no checkpoint has, and arrays that this machine cannot hold (sparse files are free)."""
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     if header > _MAX_HEADER:
-        raise _damaged(path, f"its header claims {header} bytes")
+        raise _damaged(path, f"its header claims {size_text(header)}")
+    if size > _machine_memory():
+        raise CheckpointError(
+            f"{path} has {size_text(size)}, more than this machine's {size_text(_machine_memory())} of memory"
+        )
+
+
+def _machine_memory() -> int:
+    """Return the bytes of memory that this machine has; where it does not tell, more than any file has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 63
 
 
 def _record(path: Path, text: str | None) -> dict[str, Any]:

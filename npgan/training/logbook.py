@@ -73,9 +73,11 @@ class Logbook:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.metrics.close()
-        if self.board is not None:
-            self.board.close()
+        try:
+            self.metrics.close()
+        finally:
+            if self.board is not None:
+                self.board.close()
 
 
 def sample_picture(experiment: Experiment, n: int) -> Array | None:
@@ -86,7 +88,8 @@ def sample_picture(experiment: Experiment, n: int) -> Array | None:
         images = pictures.to_uint8(sampler.draw(n), experiment.facts.value_range or (-1.0, 1.0))
         return pictures.grid(images, columns=sampler.columns(n))
     if shape == (2,):
-        real = np.empty((n, 2), experiment.config.dtype)
-        experiment.dataset.batch(np.arange(min(n, len(experiment.dataset))), real[: len(experiment.dataset)])
+        count = min(n, len(experiment.dataset))
+        real = np.empty((count, 2), experiment.config.dtype)
+        experiment.dataset.batch(np.arange(count), real)
         return pictures.scatter_picture(sampler.draw(n), real)
     return None

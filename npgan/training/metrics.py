@@ -163,8 +163,8 @@ def columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
 class TensorBoardLog(_Log):
     """The same metrics, and pictures, as TensorBoard's event files.
 
-    Built on tensorboardX's event writer alone: its SummaryWriter would pickle every event through a queue to a thread
-    of its own. Here an event is a few dozen bytes put into a file's buffer, which goes to the disk every 10 seconds.
+    Built on tensorboardX's RecordWriter: its SummaryWriter would pickle every event through a queue to a thread of
+    its own. Here an event is a few dozen bytes put into a file's buffer, which goes to the disk every 10 seconds.
 
     Parameters
     ----------
@@ -180,14 +180,17 @@ class TensorBoardLog(_Log):
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        self._folder = folder
-        with _reporting(folder):
-            # The writer's own name has the time in seconds, and would overwrite one of the same second.
-            self._writer: Any = EventsWriter(str(folder.resolve() / "events"), f".{time.time_ns()}")
+        # TensorBoard reads the files in the order of their names: by the time, to the nanosecond as a run may be
+        # resumed within a second.
+        seconds, fraction = divmod(time.time_ns(), 10**9)
+        self.path = folder.resolve() / f"events.out.tfevents.{seconds:010d}.{fraction:09d}.npgan"
+        with _reporting(self.path):
+            self._writer: Any = RecordWriter(str(self.path))
         self._flushed = time.monotonic()
+        self._add(Event(file_version="brain.Event:2"))
         if purge_step is not None:
             self._add(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
 
@@ -212,13 +215,13 @@ class TensorBoardLog(_Log):
 
     def _add(self, event: Any) -> None:
         event.wall_time = time.time()
-        with _reporting(self._folder):
-            self._writer.write_event(event)
+        with _reporting(self.path):
+            self._writer.write(event.SerializeToString())
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:
                 self._writer.flush()
                 self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
-        with _reporting(self._folder):
+        with _reporting(self.path):
             self._writer.close()

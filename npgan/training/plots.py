@@ -86,6 +86,7 @@ def _panel(axes: Axes, data: Mapping[str, Array], prefix: str, label: str, logar
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.set_ylabel(label, fontsize=11)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -93,9 +94,8 @@ def _panel(axes: Axes, data: Mapping[str, Array], prefix: str, label: str, logar
     if names:
         # Above the axes, where it hides nothing.
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=11, frameon=False, ncols=len(names), borderpad=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        axes.set(xticks=[], yticks=[])
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "no values yet", ha="center", va="center", transform=axes.transAxes, color="#666666")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIVE_SECONDS = 0.2  # between two drawings of the live line
 _FIRST_SECONDS, _LAST_SECONDS = 2.0, 30.0  # between two lines of a log: doubling from the one to the other
+_BAR_WIDTH = 110  # columns; with fewer the numbers need the room
 _WINDOW_SECONDS = 20.0  # over which the speed is measured, so that the compilation at the start is soon forgotten
 
 
@@ -88,11 +89,12 @@ class Progress:
         self._seen.append((now, step))
         while len(self._seen) > 2 and now - self._seen[1][0] > _WINDOW_SECONDS:
             self._seen.popleft()
-        text = "  ".join([*_value_texts(values), *self._speed(step, now)])
+        count, shown, speed = f"step {step}/{self.total}", _value_texts(values), self._speed(step, now)
         if self._live is None:
-            self._write(f"step {step}/{self.total}  {text}")
+            self._write("  ".join([count, *shown, *speed]))
         else:
-            self._live.update(self._task, completed=step, text=text, refresh=True)
+            # What a narrow terminal cuts off is what matters least.
+            self._live.update(self._task, completed=step, text="  ".join([count, *speed, *shown]), refresh=True)
 
     def _speed(self, step: int, now: float) -> list[str]:
         then, before = self._seen[0]
@@ -136,15 +138,13 @@ def _live_line(stream: TextIO, total: int, start: int) -> tuple[RichProgress, Ta
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
-    live = RichProgress(
-        TextColumn("step {task.completed:.0f}/{task.total:.0f}", markup=False),
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=Console(file=stream),
-        auto_refresh=False,
-    )
-    task = live.add_task("", total=total, completed=start, text="")
+    console = Console(file=stream)
+    text = TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    bar = [BarColumn(bar_width=16)] if console.width >= _BAR_WIDTH else []
+    live = RichProgress(*bar, text, console=console, auto_refresh=False)
+    task = live.add_task("", total=total, completed=start, text=f"step {start}/{total}")
     live.start()
     return live, task
 

@@ -86,12 +86,22 @@ class Run:
 
 
 def read_run_config(folder: RunFolder) -> tuple[Config, Facts, dict[str, Any]]:
-    """Return the config, the facts of the data and the environment that a run folder recorded."""
-    values = folder.read_config()
-    environment, facts = values.pop("environment", {}), values.pop("facts", None)
-    if facts is None:
-        raise ConfigError(f"{folder.config_path} has no [facts], so it is not the config of a run")
-    return build(values), Facts.read(facts), environment
+    """Return the config, the facts of the data and the environment that a run folder recorded.
+
+    Raises
+    ------
+    CheckpointError
+        They cannot be read, or make no sense.
+    """
+    try:
+        values = folder.read_config()
+        environment, facts = values.pop("environment", {}), values.pop("facts", None)
+        if not isinstance(environment, dict) or not isinstance(facts, dict):
+            raise ConfigError("it has no [facts] or no [environment]")
+        return build(values), Facts.read(facts), environment
+    except ConfigError as error:
+        # Nothing that somebody typed is wrong: the run is damaged.
+        raise CheckpointError(f"{folder.config_path} is not the config of a run: {error}") from None
 
 
 def step_of(found: checkpoint.Checkpoint) -> int:

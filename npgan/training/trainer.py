@@ -11,7 +11,7 @@ from npgan.data import Dataset
 from npgan.errors import CheckpointError, ConfigError, NonFiniteError
 from npgan.recipes import Recipe, get_recipe
 from npgan.training import checkpoint
-from npgan.training.config import Config, build, differences, merge
+from npgan.training.config import Config, PlayerConfig, build, differences, merge
 from npgan.training.experiment import Experiment, Facts
 from npgan.training.folder import RunFolder, environment, environment_changes
 from npgan.training.logbook import Logbook
@@ -20,6 +20,7 @@ from npgan.training.run import Run, read_run_config, step_of
 from npgan.training.signals import StopSignals
 
 Callback = Callable[[int, dict[str, float], Experiment], bool | None]
+OnStart = Callable[[Experiment, RunFolder], None]
 
 # A Wasserstein critic must be kept Lipschitz; without a penalty that is done by clipping (Arjovsky et al. 2017).
 _LOSS_SETTINGS: dict[str, dict[str, Any]] = {"wasserstein": {"discriminator": {"clip_weights": 0.01}}}
@@ -38,6 +39,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     max_time: float | None = None,
     quiet: bool = False,
+    on_start: OnStart | None = None,
 ) -> Run:
     """Train a GAN and return its run.
 
@@ -64,6 +66,8 @@ def train(
         Seconds after which the run stops as if the step were its last.
     quiet : bool
         Print nothing.
+    on_start : callable, optional
+        ``on_start(experiment, folder)`` when all is ready, before the first step.
 
     Returns
     -------
@@ -89,6 +93,8 @@ def train(
         folder.write_config(
             {**config.to_dict(), "facts": experiment.facts.to_dict(), "environment": environment(experiment.backend)}
         )
+        if on_start is not None:
+            on_start(experiment, folder)
         return _loop(experiment, folder, 0, callbacks, max_time, quiet)
 
 
@@ -103,6 +109,7 @@ def resume(
     max_time: float | None = None,
     quiet: bool = False,
     say: Callable[[str], None] = print,
+    on_start: OnStart | None = None,
 ) -> Run:
     """Go on with a run from its newest checkpoint.
 
@@ -119,20 +126,29 @@ def resume(
         Settings that win over the saved ones; what changes is printed.
     data, recipe : Dataset, Recipe, optional
         Those of your own that the run was begun with.
-    callbacks, max_time, quiet
+    callbacks, max_time, quiet, on_start
         As for `train`.
     say : callable
         Prints a line.
+
+    Raises
+    ------
+    ConfigError
+        `settings` make no sense, or `steps` is less than what the run has done.
+    NpganError
+        Otherwise as for `train`.
     """
     folder = RunFolder.open(run)
     with folder.lock():
         old, facts, old_environment = read_run_config(folder)
-        new = build(merge(merge(old.to_dict(), settings or {}), {} if steps is None else {"steps": steps}))
+        new = build(override(old.to_dict(), merge(settings or {}, {} if steps is None else {"steps": steps})))
         found_recipe = recipe or get_recipe(new.recipe)
         experiment = Experiment(new, found_recipe, data)
         _check_facts(facts, experiment.facts)
         found, notes = checkpoint.latest(folder.checkpoints)
         step = step_of(found)
+        if new.steps < step:
+            raise ConfigError(f"steps is {new.steps}, but the run is at step {step} already; steps are counted in all")
         experiment.load(found.arrays, found.meta["counters"])
         checkpoint.prune(folder.checkpoints, new.log.keep, step)
         now = environment(experiment.backend)
@@ -142,6 +158,8 @@ def resume(
             for note in notes:
                 say(f"  {note}")
         folder.write_config({**new.to_dict(), "facts": experiment.facts.to_dict(), "environment": now})
+        if on_start is not None:
+            on_start(experiment, folder)
         return _loop(experiment, folder, step, callbacks, max_time, quiet)
 
 
@@ -149,12 +167,29 @@ def resolve(recipe: Recipe, settings: Mapping[str, Any]) -> Config:
     """Return the config of a recipe under these settings: defaults, then the recipe's, the loss's, and the user's."""
     loss = settings.get("loss", recipe.settings.get("loss", Config.loss))
     values = merge(recipe.settings, _LOSS_SETTINGS.get(loss, {}) if isinstance(loss, str) else {})
+    return build({**override(values, settings), "recipe": recipe.name})
+
+
+def override(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of `base` with those of `settings` winning.
+
+    Where these name another loss, optimizer or schedule, the options of the old one go with it.
+    """
+    kept = _without_stale_options(base, settings, {"loss": Config.loss})
+    defaults = {"optimizer": PlayerConfig.optimizer, "schedule": PlayerConfig.schedule}
     for player in ("generator", "discriminator"):
-        own, given = values.get(player, {}), settings.get(player, {})
-        if isinstance(given, Mapping) and given.get("optimizer", "adam") != own.get("optimizer", "adam"):
-            # The recipe's options are of the recipe's optimizer.
-            values[player] = {key: value for key, value in own.items() if key != "optimizer_options"}
-    return build(merge({**values, "recipe": recipe.name}, {**settings, "recipe": recipe.name}))
+        own, given = base.get(player), settings.get(player)
+        if isinstance(own, Mapping) and isinstance(given, Mapping):
+            kept[player] = _without_stale_options(own, given, defaults)
+    return merge(kept, settings)
+
+
+def _without_stale_options(
+    own: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, str]
+) -> dict[str, Any]:
+    names = {name: own.get(name, default) for name, default in defaults.items()}
+    stale = {f"{name}_options" for name, old in names.items() if given.get(name, old) != old}
+    return {key: value for key, value in own.items() if key not in stale}
 
 
 def _loop(

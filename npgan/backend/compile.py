@@ -8,26 +8,22 @@ kernel's source and of the versions that shape the machine code.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config
-from platformdirs import user_cache_dir
+
+from npgan.backend.cache import cache_root
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Contraction to fused multiply-adds and reassociation (vector sums) are wanted; "nnan" and "ninf" are not: a NaN
 # must come out as a NaN.
 _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-
-
-def cache_root() -> Path:
-    """Return npgan's cache directory: ``NPGAN_CACHE_DIR``, or the user's."""
-    return Path(os.environ.get("NPGAN_CACHE_DIR") or user_cache_dir("npgan"))
 
 
 @lru_cache(maxsize=1)
@@ -44,13 +40,22 @@ def kernel(function: F) -> F:
     """Compile `function` when it is first called, for the types it is called with."""
     settings: Any = config
     before = settings.CACHE_DIR
-    compiled: Any
+    cache = _writable(kernel_cache())
     try:
         # numba reads this once, when the function is wrapped; the user's own functions keep their setting.
         settings.CACHE_DIR = str(kernel_cache())
-        compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FASTMATH)(function)
-    except RuntimeError:  # no directory that can be written: compile without a cache
-        compiled = numba.njit(nogil=True, error_model="numpy", fastmath=_FASTMATH)(function)
+        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", fastmath=_FASTMATH)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(F, compiled)
+
+
+@lru_cache(maxsize=1)
+def _writable(directory: Path) -> bool:
+    """Return whether compiled kernels can be kept there; numba would fall back to a cache beside the sources."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False

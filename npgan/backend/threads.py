@@ -22,7 +22,7 @@ def thread_count() -> int:
     setting = os.environ.get("NPGAN_THREADS")
     if setting is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not setting.isdigit() or int(setting) < 1:
+    if not setting.isdecimal() or int(setting) < 1:
         raise ConfigError(f"NPGAN_THREADS is {setting!r}, expected a whole number from 1")
     return int(setting)
 

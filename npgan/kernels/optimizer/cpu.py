@@ -45,8 +45,8 @@ def _adam_step(start, stop, theta, m, v, g, lr, b1, c1, b2, c2, eps, scale1, sca
     d = np.empty(_BLOCK, theta.dtype)
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
-        _adam_direction(low, high, low, d, m, v, g, theta, b1, c1, b2, c2, eps, scale1, scale2, l2, decay)  # type: ignore[no-untyped-call]
-        _descend(low, high, low, theta, d, lr)  # type: ignore[no-untyped-call]
+        _adam_direction(low, high, low, d, m, v, g, theta, b1, c1, b2, c2, eps, scale1, scale2, l2, decay)
+        _descend(low, high, low, theta, d, lr)
 
 
 @kernel
@@ -63,8 +63,8 @@ def _rmsprop_step(start, stop, theta, v, g, lr, alpha, c, eps, l2, scale):  # ty
     d = np.empty(_BLOCK, theta.dtype)
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
-        _rmsprop_direction(low, high, low, d, v, g, theta, alpha, c, eps, l2, scale)  # type: ignore[no-untyped-call]
-        _descend(low, high, low, theta, d, lr)  # type: ignore[no-untyped-call]
+        _rmsprop_direction(low, high, low, d, v, g, theta, alpha, c, eps, l2, scale)
+        _descend(low, high, low, theta, d, lr)
 
 
 @kernel
@@ -80,8 +80,8 @@ def _sgd_step(start, stop, theta, g, lr, l2, scale):  # type: ignore[no-untyped-
     d = np.empty(_BLOCK, theta.dtype)
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
-        _sgd_direction(low, high, low, d, g, theta, l2, scale)  # type: ignore[no-untyped-call]
-        _descend(low, high, low, theta, d, lr)  # type: ignore[no-untyped-call]
+        _sgd_direction(low, high, low, d, g, theta, l2, scale)
+        _descend(low, high, low, theta, d, lr)
 
 
 # d = scale (a gradient + b u), where a, b is 1, momentum for Nesterov's and 0, 1 else. 0 times a gradient that is
@@ -102,8 +102,8 @@ def _momentum_step(start, stop, theta, u, g, lr, momentum, a, b, l2, scale):  # 
     d = np.empty(_BLOCK, theta.dtype)
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
-        _momentum_direction(low, high, low, d, u, g, theta, momentum, a, b, l2, scale)  # type: ignore[no-untyped-call]
-        _descend(low, high, low, theta, d, lr)  # type: ignore[no-untyped-call]
+        _momentum_direction(low, high, low, d, u, g, theta, momentum, a, b, l2, scale)
+        _descend(low, high, low, theta, d, lr)
 
 
 @kernel

@@ -1,0 +1,160 @@
+"""Element-wise functions, compiled. Constants take the arrays' dtype, else float32 is computed in float64."""
+
+from typing import Any
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.backend.compile import kernel
+from npgan.backend.threads import over_samples
+
+_EXPONENTIAL = 10  # what one costs, in elements that are merely read and written
+
+
+def _each(compiled: Any, cost: int, *arrays_and_options: Any) -> None:
+    """Run a kernel over flat views; every array of a Pass is contiguous."""
+    args = [a.reshape(-1) if hasattr(a, "reshape") else a for a in arrays_and_options]
+    over_samples(compiled, args[0].size, cost * args[0].size, *args)
+
+
+@kernel
+def _relu(start, stop, y, x):  # type: ignore[no-untyped-def]
+    zero = y.dtype.type(0)
+    for i in range(start, stop):
+        v = x[i]
+        y[i] = zero if v <= 0 else v
+
+
+@kernel
+def _leaky_relu(start, stop, y, x, slope):  # type: ignore[no-untyped-def]
+    slope = y.dtype.type(slope)
+    for i in range(start, stop):
+        v = x[i]
+        y[i] = v if v > 0 else slope * v
+
+
+@kernel
+def _leaky_relu_backward(start, stop, dx, dy, y, slope):  # type: ignore[no-untyped-def]
+    one, slope = dx.dtype.type(1), dx.dtype.type(slope)
+    for i in range(start, stop):
+        v = y[i]
+        dx[i] = dy[i] * (one if v > 0 else (slope if v <= 0 else v))
+
+
+@kernel
+def _elu(start, stop, y, x, alpha):  # type: ignore[no-untyped-def]
+    alpha = y.dtype.type(alpha)
+    for i in range(start, stop):
+        v = x[i]
+        y[i] = v if v > 0 else alpha * np.expm1(v)
+
+
+@kernel
+def _elu_backward(start, stop, dx, dy, y, alpha):  # type: ignore[no-untyped-def]
+    one, alpha = dx.dtype.type(1), dx.dtype.type(alpha)
+    for i in range(start, stop):
+        v = y[i]
+        dx[i] = dy[i] * (one if v > 0 else v + alpha)
+
+
+@kernel
+def _tanh(start, stop, y, x):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        y[i] = np.tanh(x[i])
+
+
+@kernel
+def _tanh_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
+    one = dx.dtype.type(1)
+    for i in range(start, stop):
+        dx[i] = dy[i] * ((one - y[i]) * (one + y[i]))
+
+
+@kernel
+def _sigmoid(start, stop, y, x):  # type: ignore[no-untyped-def]
+    one = y.dtype.type(1)
+    for i in range(start, stop):
+        v = x[i]
+        e = np.exp(-abs(v))
+        y[i] = (one if v > 0 else e) / (one + e)
+
+
+@kernel
+def _sigmoid_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
+    one = dx.dtype.type(1)
+    for i in range(start, stop):
+        dx[i] = dy[i] * (y[i] * (one - y[i]))
+
+
+@kernel
+def _softplus(start, stop, y, x):  # type: ignore[no-untyped-def]
+    zero = y.dtype.type(0)
+    for i in range(start, stop):
+        v = x[i]
+        y[i] = (v if v > 0 else zero) + np.log1p(np.exp(-abs(v)))
+
+
+@kernel
+def _softplus_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        dx[i] = -dy[i] * np.expm1(-y[i])
+
+
+def relu(y: Array, x: Array) -> None:
+    """Y = x where x > 0, else 0."""
+    _each(_relu, 1, y, x)
+
+
+def relu_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = dy where y > 0, else 0 dy."""
+    leaky_relu_backward(dx, dy, y, 0.0)
+
+
+def leaky_relu(y: Array, x: Array, slope: float) -> None:
+    """Y = x where x > 0, else slope x."""
+    _each(_leaky_relu, 1, y, x, slope)
+
+
+def leaky_relu_backward(dx: Array, dy: Array, y: Array, slope: float) -> None:
+    """Dx = dy where y > 0, else slope dy."""
+    _each(_leaky_relu_backward, 1, dx, dy, y, slope)
+
+
+def elu(y: Array, x: Array, alpha: float) -> None:
+    """Y = x where x > 0, else alpha (e^x - 1)."""
+    _each(_elu, _EXPONENTIAL, y, x, alpha)
+
+
+def elu_backward(dx: Array, dy: Array, y: Array, alpha: float) -> None:
+    """Dx = dy where y > 0, else (y + alpha) dy."""
+    _each(_elu_backward, 1, dx, dy, y, alpha)
+
+
+def tanh(y: Array, x: Array) -> None:
+    """Y = tanh x."""
+    _each(_tanh, _EXPONENTIAL, y, x)
+
+
+def tanh_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = (1 - y^2) dy."""
+    _each(_tanh_backward, 1, dx, dy, y)
+
+
+def sigmoid(y: Array, x: Array) -> None:
+    """Y = 1 / (1 + e^-x)."""
+    _each(_sigmoid, _EXPONENTIAL, y, x)
+
+
+def sigmoid_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = y (1 - y) dy."""
+    _each(_sigmoid_backward, 1, dx, dy, y)
+
+
+def softplus(y: Array, x: Array) -> None:
+    """Y = ln(1 + e^x)."""
+    _each(_softplus, _EXPONENTIAL, y, x)
+
+
+def softplus_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = (1 - e^-y) dy."""
+    _each(_softplus_backward, _EXPONENTIAL, dx, dy, y)

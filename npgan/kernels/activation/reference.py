@@ -1,0 +1,74 @@
+"""Element-wise functions in plain NumPy; arrays of any shape.
+
+Each ``NAME(y, x, ...)`` has a ``NAME_backward(dx, dy, y, ...)``: every derivative here is a simple function of the
+output, which the next layer mostly keeps anyway. Masks are taken of `.real`, so that the complex step goes through.
+NaN comes out as NaN, both ways.
+"""
+
+import numpy as np
+
+from npgan.backend.base import Array
+
+
+def relu(y: Array, x: Array) -> None:
+    """Y = x where x > 0, else 0."""
+    y[...] = np.where(x.real <= 0, 0, x)
+
+
+def relu_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = dy where y > 0, else 0 dy (so at the kink too)."""
+    leaky_relu_backward(dx, dy, y, 0.0)
+
+
+def leaky_relu(y: Array, x: Array, slope: float) -> None:
+    """Y = x where x > 0, else slope x."""
+    y[...] = np.where(x.real > 0, x, slope * x)
+
+
+def leaky_relu_backward(dx: Array, dy: Array, y: Array, slope: float) -> None:
+    """Dx = dy where y > 0, else slope dy; y > 0 where x > 0, as slope >= 0. At the kink, slope."""
+    dx[...] = dy * np.where(y.real > 0, 1, np.where(y.real <= 0, slope, y))
+
+
+def elu(y: Array, x: Array, alpha: float) -> None:
+    """Y = x where x > 0, else alpha (e^x - 1)."""
+    positive = x.real > 0
+    y[...] = np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
+
+
+def elu_backward(dx: Array, dy: Array, y: Array, alpha: float) -> None:
+    """Dx = dy where y > 0, else alpha e^x dy = (y + alpha) dy. At x = 0, alpha."""
+    dx[...] = dy * np.where(y.real > 0, 1, y + alpha)
+
+
+def tanh(y: Array, x: Array) -> None:
+    """Y = tanh x."""
+    y[...] = np.tanh(x)
+
+
+def tanh_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = (1 - y^2) dy, as (1 - y)(1 + y), which does not cancel where y is near 1."""
+    dx[...] = dy * ((1 - y) * (1 + y))
+
+
+def sigmoid(y: Array, x: Array) -> None:
+    """Y = 1 / (1 + e^-x), by the exponential that is at most 1."""
+    positive = x.real > 0
+    e = np.exp(np.where(positive, -x, x))
+    y[...] = np.where(positive, 1, e) / (1 + e)
+
+
+def sigmoid_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = y (1 - y) dy."""
+    dx[...] = dy * (y * (1 - y))
+
+
+def softplus(y: Array, x: Array) -> None:
+    """Y = ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)."""
+    positive = x.real > 0
+    y[...] = np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x)))
+
+
+def softplus_backward(dx: Array, dy: Array, y: Array) -> None:
+    """Dx = sigmoid(x) dy = (1 - e^-y) dy, accurate in both tails."""
+    dx[...] = dy * -np.expm1(-y)

@@ -1,0 +1,1 @@
+"""Dropout: a mask, and its product with the signal."""

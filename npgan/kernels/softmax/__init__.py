@@ -1,0 +1,1 @@
+"""Softmax along the last axis."""

@@ -1,0 +1,23 @@
+"""Softmax along the last axis in plain NumPy.
+
+With y_i = e^x_i / sum_j e^x_j:  dy_i/dx_j = y_i (delta_ij - y_j), so dx = y (dy - sum_j dy_j y_j).
+"""
+
+import numpy as np
+
+from npgan.backend.base import Array
+
+
+def forward(y: Array, x: Array) -> None:
+    """x (M, C) -> y (M, C).
+
+    The largest real part is subtracted first: no exponential overflows, and as a constant it changes neither the
+    value nor the derivative. A row with a NaN or with +inf comes out as NaN.
+    """
+    e = np.exp(x - x.real.max(axis=1, keepdims=True))
+    y[...] = e / e.sum(axis=1, keepdims=True)
+
+
+def backward(dx: Array, dy: Array, y: Array) -> None:
+    """dy (M, C), y (M, C) -> dx (M, C)."""
+    dx[...] = y * (dy - (dy * y).sum(axis=1, keepdims=True))

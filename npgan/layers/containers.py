@@ -35,6 +35,8 @@ class Sequential(Container):
     """Layers one after the other: y = fₙ(… f₁(f₀(x)))."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
+        if not isinstance(layers, Sequence):
+            raise ConfigError(f"layers is {layers!r}, expected a layer or a sequence of layers")
         self.layers = [_check(layer, f"layer {i}") for i, layer in enumerate(layers)]
 
     def lower(self, builder: Builder, x: Value) -> Value:  # noqa: D102

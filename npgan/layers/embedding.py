@@ -1,0 +1,60 @@
+"""Embedding: a learned vector for each label."""
+
+from __future__ import annotations
+
+from npgan.errors import ConfigError, ShapeError
+from npgan.kernels import Kernels
+from npgan.layers.base import Frame, Initializer, Layer, Parameter, Plan, Spec
+from npgan.layers.initializers import Normal, check_initializer, check_size
+
+
+class Embedding(Layer):
+    """y = w[x], labels x (N, ...) int64, w (count, width) -> y (N, ..., width).
+
+    It is a dense layer on one-hot labels (Bengio et al. 2003, section 2), so dw[k] is the sum of dy over the places
+    with label k. Labels are whole numbers: there is no dx.
+
+    Parameters
+    ----------
+    count : int
+        How many labels there are; they are 0 .. count - 1.
+    width : int
+        Features that come out.
+    init : initializer
+        Of w; by default normal(0, 1), as in PyTorch.
+
+    Raises
+    ------
+    ConfigError
+        In `forward`: a label is outside of 0 .. count - 1 (a negative one does not count from the end).
+    """
+
+    def __init__(self, count: int, width: int, *, init: Initializer | None = None) -> None:
+        self.count = check_size(count, "count")
+        self.width = check_size(width, "width")
+        self.init = check_initializer(init or Normal(1.0))
+
+    def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
+        if x.dtype != "int64":
+            raise ShapeError(
+                f"x is {x.dtype} {x.shape}, expected int64 labels; declare the network with input_dtype='int64' "
+                "or, for a condition, condition_dtype='int64'"
+            )
+        return Plan(
+            y=Spec((*x.shape, self.width)),
+            parameters={"weight": Parameter((self.count, self.width), self.init)},
+            keeps={"x"},
+        )
+
+    def forward(self, f: Frame) -> None:  # noqa: D102
+        low, high = int(f.x.min()), int(f.x.max())
+        if low < 0 or high >= self.count:
+            raise ConfigError(
+                f"Embedding: a label is {low if low < 0 else high}, expected 0 to {self.count - 1}; "
+                f"renumber the labels, or give Embedding a larger count"
+            )
+        f.k.embedding.forward(f.y.reshape(-1, self.width), f.x.reshape(-1), f.w["weight"])
+
+    def backward(self, f: Frame) -> None:  # noqa: D102
+        if f.dw is not None:
+            f.k.embedding.backward(f.dw["weight"], f.dy.reshape(-1, self.width), f.x.reshape(-1), f.accumulate)

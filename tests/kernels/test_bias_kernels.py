@@ -1,0 +1,60 @@
+"""A bias along the last axis, against NumPy's sums."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgan.backend import threads
+from npgan.kernels.bias import cpu, reference
+
+versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+
+
+@versions
+@given(
+    m=st.integers(1, 20),
+    c=st.integers(1, 9),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    accumulate=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_against_sums(version, m, c, dtype, accumulate, seed):
+    draw = np.random.default_rng(seed)
+    y, b, dy, start = (draw.normal(size=s).astype(dtype) for s in ((m, c), (c,), (m, c), (c,)))
+    expected, before = y + b, dy.copy()
+    version.forward(y, b)
+    np.testing.assert_array_equal(y, expected, strict=True)
+    db = start.copy() if accumulate else np.full(c, np.nan, dtype)
+    version.backward(db, dy, accumulate)
+    wide = dy.astype(np.float64).sum(axis=0) + accumulate * start
+    np.testing.assert_allclose(db, wide, rtol=0, atol=50 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(dy, before)
+
+
+def test_threads_do_not_matter(monkeypatch):
+    # Enough rows for several threads; each has channels of its own, so even the order of the sums is the same.
+    draw = np.random.default_rng(0)
+    dy, b = draw.normal(size=(9000, 13)).astype(np.float32), draw.normal(size=13).astype(np.float32)
+    found = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
+        y, db = dy.copy(), np.empty_like(b)
+        cpu.forward(y, b)
+        cpu.backward(db, dy, False)
+        found.append((y, db))
+    for y, db in found:
+        np.testing.assert_array_equal(y, dy + b)
+        np.testing.assert_array_equal(db, found[0][1])
+    np.testing.assert_allclose(found[0][1], dy.astype(np.float64).sum(axis=0), rtol=0, atol=1e-3)
+
+
+@versions
+def test_nan_and_inf_stay(version):
+    dy = np.ones((4, 3))
+    dy[1, 0], dy[2, 1] = np.nan, np.inf
+    db = np.zeros(3)
+    version.backward(db, dy, False)
+    np.testing.assert_array_equal(db, [np.nan, np.inf, 4.0])
+    version.forward(dy, np.zeros(3))
+    np.testing.assert_array_equal(dy.sum(axis=0), [np.nan, np.inf, 4.0])

@@ -1,0 +1,206 @@
+"""Normalisation: reference against loops and the complex step, compiled against reference."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgan.kernels.normalization import cpu, reference
+
+EPS = 1e-5
+versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+
+
+def statistics(version, x):
+    mean, var = np.empty((2, x.shape[0], x.shape[2]), x.dtype)
+    version.statistics(mean, var, np.empty(version.workspace(x.shape)), x)
+    return mean, var
+
+
+def forward(version, x, gain, bias):
+    mean, var = statistics(version, x)
+    inv_std = 1 / np.sqrt(var + x.dtype.type(EPS))
+    y = np.empty_like(x)
+    version.normalize(y, x, mean, inv_std, gain, bias)
+    return y, mean, inv_std
+
+
+def backward(version, dy, x, mean, inv_std, gain, constant=False, into=None):
+    dx, (dgain, dbias) = np.empty_like(x), (None, None)
+    if gain is not None:
+        dgain, dbias = np.full((2, *gain.shape), np.nan, x.dtype) if into is None else into.copy()
+    scratch = np.full(version.workspace(x.shape), np.nan)
+    version.backward(dx, dgain, dbias, scratch, dy, x, mean, inv_std, gain, constant, into is not None)
+    return dx, dgain, dbias
+
+
+@st.composite
+def problems(draw):
+    """x (G, R, C), gain (P, C) or None, in float64, and a generator."""
+    kind = draw(st.sampled_from(["channel", "element", "none"]))
+    g, r, c = (draw(st.integers(low, 6)) for low in (1, 2, 1))
+    c = 1 if kind == "element" else c
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x = draw(st.sampled_from([0.0, 3.0, 100.0])) + rng.normal(size=(g, r, c))
+    gain = None if kind == "none" else rng.normal(size=(r if kind == "element" else 1, c))
+    return x, gain, rng
+
+
+def test_versions_share_names_and_signatures():
+    def public(module):
+        functions = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+        return {n: inspect.signature(f) for n, f in functions.items() if n[0] != "_"}
+
+    assert public(cpu) == public(reference)
+
+
+@versions
+@given(problem=problems())
+def test_forward_is_the_formula_in_loops(version, problem):
+    x, gain, rng = problem
+    bias = None if gain is None else rng.normal(size=gain.shape)
+    y, mean, inv_std = forward(version, x, gain, bias)
+    for g, c in np.ndindex(mean.shape):
+        column = [float(v) for v in x[g, :, c]]
+        m = sum(column) / len(column)
+        std = (sum((v - m) ** 2 for v in column) / len(column) + EPS) ** 0.5
+        np.testing.assert_allclose([mean[g, c], inv_std[g, c]], [m, 1 / std], rtol=1e-10)
+        for r, v in enumerate(column):
+            p = 0 if gain is None or gain.shape[0] == 1 else r
+            expected = (v - m) / std if gain is None else (v - m) / std * gain[p, c] + bias[p, c]
+            np.testing.assert_allclose(y[g, r, c], expected, rtol=1e-9, atol=1e-9)
+
+
+@versions
+@given(problem=problems())
+def test_backward_is_the_complex_step_of_the_reference(version, problem):
+    x, gain, rng = problem
+    dy, vx = rng.normal(size=(2, *x.shape))
+    _, mean, inv_std = forward(version, x, gain, gain)
+    dx, dgain, dbias = backward(version, dy, x, mean, inv_std, gain)
+    found = (dx * vx).sum()
+    h = 1e-20j
+    if gain is None:
+        y, *_ = forward(reference, x + h * vx, None, None)
+    else:
+        vgain, vbias = rng.normal(size=(2, *gain.shape))
+        found += (dgain * vgain).sum() + (dbias * vbias).sum()
+        y, *_ = forward(reference, x + h * vx, gain + h * vgain, gain + h * vbias)
+    slope = dy * y.imag / 1e-20
+    # Rounding of x - mean comes in by the offset of x, over the spread of a column.
+    scale = np.abs(slope).sum() + np.abs(dx * vx).sum() + (np.abs(dy) * inv_std[:, None] * np.abs(vx)).sum()
+    offset = 1 + (np.abs(mean) * inv_std).max()
+    np.testing.assert_allclose(found, slope.sum(), rtol=0, atol=1e-14 * scale * offset)
+
+
+@given(problem=problems(), constant=st.booleans())
+def test_compiled_is_the_reference(problem, constant):
+    x, gain, rng = problem
+    for dtype in (np.float32, np.float64):
+        x, dy = x.astype(dtype), rng.normal(size=x.shape).astype(dtype)
+        gain = bias = into = None if gain is None else gain.astype(dtype)
+        if gain is not None:
+            bias = rng.normal(size=gain.shape).astype(dtype)
+            into = rng.normal(size=(2, *gain.shape)).astype(dtype)
+        arrays = [a for a in (x, dy, gain, bias) if a is not None]
+        before = [a.copy() for a in arrays]
+        saved = forward(reference, x, gain, bias)
+        eps = np.finfo(dtype).eps
+        # Rounding of the mean, in units of the spread.
+        tolerance = 30 * eps * (1 + (np.abs(saved[1]) * saved[2]).max()) * (1 + saved[2].max())
+        for found, expected in zip(forward(cpu, x, gain, bias), saved, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+        for add_to in (None, into):
+            expected = backward(reference, dy, x, *saved[1:], gain, constant, add_to)
+            found = backward(cpu, dy, x, *saved[1:], gain, constant, add_to)
+            for f, e in zip(found, expected, strict=True):
+                if e is None:
+                    assert f is None
+                    continue
+                assert f.dtype == dtype
+                np.testing.assert_allclose(f, e, rtol=tolerance, atol=tolerance * (1 + np.abs(e).max()))
+        for array, copy in zip(arrays, before, strict=True):
+            assert np.array_equal(array, copy)
+
+
+@versions
+@pytest.mark.parametrize("kind", ["channel", "element"])
+def test_accumulate_adds_and_none_is_not_computed(version, kind):
+    rng = np.random.default_rng(1)
+    x, dy = rng.normal(size=(2, 3, 5, 1 if kind == "element" else 4))
+    gain = rng.normal(size=(5, 1) if kind == "element" else (1, 4))
+    _, mean, inv_std = forward(version, x, gain, gain)
+    dx, dgain, dbias = backward(version, dy, x, mean, inv_std, gain)
+    into = rng.normal(size=(2, *gain.shape))
+    _, added_gain, added_bias = backward(version, dy, x, mean, inv_std, gain, into=into)
+    np.testing.assert_allclose(added_gain, into[0] + dgain, rtol=1e-13)
+    np.testing.assert_allclose(added_bias, into[1] + dbias, rtol=1e-13)
+    scratch = np.empty(version.workspace(x.shape))
+    alone = np.empty_like(dx)
+    version.backward(alone, None, None, scratch, dy, x, mean, inv_std, gain, False, False)
+    assert np.array_equal(alone, dx)
+    weights = np.empty((2, *gain.shape))
+    version.backward(None, *weights, scratch, dy, x, mean, inv_std, gain, False, False)
+    assert np.array_equal(weights, [dgain, dbias])
+
+
+@versions
+@pytest.mark.parametrize("shape", [(1, 4096, 3), (2, 999, 5), (3, 2000, 1)])
+def test_a_large_offset_leaves_the_variance_right(version, shape):
+    """E[x²] - E[x]² in float32 would be off by 1e8 · 2⁻²⁴ = 6 here."""
+    x = (1e4 + np.random.default_rng(0).normal(size=shape)).astype(np.float32)
+    mean, var = statistics(version, x)
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(axis=1), rtol=1e-7)
+    np.testing.assert_allclose(var, wide.var(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(var, 1, atol=0.2)
+
+
+@versions
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 5, 1)])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_number_spoils_its_column_alone(version, shape, bad):
+    x = np.random.default_rng(0).normal(size=shape)
+    x[1, 2, 0] = bad
+    with np.errstate(invalid="ignore"):
+        y, mean, inv_std = forward(version, x, None, None)
+        dx, *_ = backward(version, np.ones(shape), x, mean, inv_std, None)
+    spoilt = np.zeros(shape, bool)
+    spoilt[1, :, 0] = True
+    assert np.array_equal(np.isnan(y), spoilt)
+    assert np.array_equal(np.isnan(dx), spoilt)
+
+
+@pytest.mark.parametrize("shape", [(1, 2001, 37), (7, 301, 19), (101, 307, 1)])
+def test_the_number_of_threads_leaves_the_bits_alone(shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
+    gain = rng.normal(size=(shape[1], 1) if shape[2] == 1 else (1, shape[2])).astype(np.float32)
+    found = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr("npgan.backend.threads.thread_count", lambda threads=threads: threads)
+        y, mean, inv_std = forward(cpu, x, gain, gain)
+        found.append([y, mean, inv_std, *backward(cpu, dy, x, mean, inv_std, gain)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            assert np.array_equal(a, b)
+    y, mean, inv_std = forward(reference, x, gain, gain)
+    for a, b in zip(found[0], [y, mean, inv_std, *backward(reference, dy, x, mean, inv_std, gain)], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
+    """Two threads that wrote to the same sums would give other bits now and then; here the other half is not run."""
+    x, dy = np.random.default_rng(0).normal(size=(2, 1, 6, 8))
+    _, mean, inv_std = forward(cpu, x, None, None)
+    monkeypatch.setattr(cpu, "over_samples", lambda kernel, n, work, *args: kernel(0, n // 2, *args))
+    part_mean, part_var = np.full((2, 1, 8), np.nan)
+    scratch, more = np.full((2, cpu.workspace(x.shape)), np.nan)
+    cpu.statistics(part_mean, part_var, scratch, x)
+    dgain, dbias = np.full((2, 1, 8), np.nan)
+    cpu.backward(None, dgain, dbias, more, dy, x, mean, inv_std, np.ones((1, 8)), False, False)
+    for array in (part_mean, part_var, dgain, dbias, scratch.reshape(2, 8), more.reshape(2, 8)):
+        assert np.isfinite(array[:, :4]).all()
+        assert np.isnan(array[:, 4:]).all()

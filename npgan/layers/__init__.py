@@ -5,7 +5,7 @@ from npgan.layers.base import Frame, Initializer, Join, Layer, Parameter, Plan, 
 from npgan.layers.containers import ConcatCondition, Parallel, Residual, Sequential, Skip
 from npgan.layers.conv import Conv2d, ConvTranspose2d
 from npgan.layers.dense import Dense
-from npgan.layers.dropout import Dropout
+from npgan.layers.dropout import Dropout, Dropout2d
 from npgan.layers.embedding import Embedding
 from npgan.layers.initializers import INITIALIZERS, Constant, He, Normal, Ones, Orthogonal, Xavier, Zeros
 from npgan.layers.normalization import BatchNorm, InstanceNorm, LayerNorm
@@ -26,6 +26,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dense",
     "Dropout",
+    "Dropout2d",
     "Embedding",
     "Flatten",
     "Frame",

@@ -67,6 +67,8 @@ class Plan:
         Written by `forward`, read by the other maps.
     scratch : mapping of str to Spec
         Working memory of a single map; holds nothing between two of them.
+    rscratch : mapping of str to Spec
+        More of it for the R-maps.
     """
 
     y: Spec
@@ -75,6 +77,7 @@ class Plan:
     keeps: frozenset[str] | set[str] = frozenset()
     saved: Mapping[str, Spec] = field(default_factory=dict)
     scratch: Mapping[str, Spec] = field(default_factory=dict)
+    rscratch: Mapping[str, Spec] = field(default_factory=dict)
 
 
 class Frame:
@@ -92,7 +95,8 @@ class Frame:
     y, dy, ry, rdy : Array
         Output and its companions.
     x, dx, rx, rdx : Array
-        Input and its companions. `dx` and `rdx` are None where they are not wanted.
+        Input and its companions. `dx` and `rdx` are None where they are not wanted. `rx` (and `rdy`) are None where
+        they are zero, for a layer that is `sparse`; labels have none.
     xs, dxs, rxs, rdxs : tuple of Array
         The same for a layer that joins several inputs; `x` is the first of `xs`.
     w, dw, rw, rdw : dict of str to Array
@@ -115,14 +119,14 @@ class Frame:
     y: Array
     dy: Array
     ry: Array
-    rdy: Array
+    rdy: Array | None
     x: Array
     dx: Array | None
-    rx: Array
+    rx: Array | None
     rdx: Array | None
     xs: tuple[Array, ...]
     dxs: tuple[Array | None, ...]
-    rxs: tuple[Array, ...]
+    rxs: tuple[Array | None, ...]
     rdxs: tuple[Array | None, ...]
     w: dict[str, Array]
     dw: dict[str, Array] | None
@@ -140,10 +144,20 @@ class Frame:
 class Layer(ABC):
     """A layer with one input: implement `plan`, `forward` and `backward`.
 
-    A subclass that also has `rforward` and `rbackward` sets ``second_order = True``.
+    Attributes
+    ----------
+    second_order : bool
+        The subclass has `rforward` and `rbackward` too.
+    curved : bool
+        `rbackward` has a term with rx in rdx: false for what is linear in x, or piecewise so. With it false, work on
+        zeros is left out.
+    sparse : bool
+        The R-maps take None for an rx or rdy that is zero; otherwise they are given zeros.
     """
 
     second_order: ClassVar[bool] = False
+    curved: ClassVar[bool] = True
+    sparse: ClassVar[bool] = False
 
     @abstractmethod
     def plan(self, x: Spec, k: Kernels) -> Plan:

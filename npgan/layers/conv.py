@@ -9,15 +9,16 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.errors import ConfigError, ShapeError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Initializer, Layer, Parameter, Plan, Spec
-from npgan.layers.initializers import Xavier, Zeros, check_initializer, check_size
+from npgan.layers.base import Frame, Initializer, Plan, Spec
+from npgan.layers.bilinear import Bilinear
+from npgan.layers.initializers import Xavier, check_initializer, check_size
 
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[Pair, Pair]
 Padding: TypeAlias = int | Pair | Pads | Literal["same", "valid"]
 
 
-class _Convolution(Layer):
+class _Convolution(Bilinear):
     """What a convolution and its transpose share: settings, a bias, and the geometry of the one convolution."""
 
     def __init__(
@@ -48,20 +49,6 @@ class _Convolution(Layer):
         """Return stride, padding and dilation of the convolution of images of shape x."""
         return self.stride, resolve_padding(self.padding, x, self._reach(), self.stride), self.dilation
 
-    def _plan(self, y: Shape, weight: Shape, workspace: int) -> Plan:
-        parameters = {"weight": Parameter(weight, self.init)}
-        if self.bias:
-            parameters["bias"] = Parameter((self.channels,), Zeros())
-        return Plan(y=Spec(y), parameters=parameters, keeps={"x"}, scratch={"conv": Spec((workspace,))})
-
-    def _add_bias(self, f: Frame) -> None:
-        if self.bias:
-            f.k.bias.forward(_pixels(f.y), f.w["bias"])
-
-    def _bias_gradient(self, f: Frame, dw: dict[str, Array]) -> None:
-        if self.bias:
-            f.k.bias.backward(dw["bias"], _pixels(f.dy), f.accumulate)
-
 
 class Conv2d(_Convolution):
     """y = x ⋆ w + b, x (N, H, W, I), w (KH, KW, I, O), b (O,) -> y (N, OH, OW, O).
@@ -91,19 +78,16 @@ class Conv2d(_Convolution):
         geometry = self._geometry(x.shape)
         y = (n, *window_counts((h, w), self._reach(), self.stride, geometry[1]), self.channels)
         weight = (*self.kernel, channels, self.channels)
-        return self._plan(y, weight, k.conv.workspace(x.shape, weight, y, *geometry))
+        return self._plan(x.shape, y, weight, k.conv.workspace(x.shape, weight, y, *geometry))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.conv.forward(f.y, f.scratch["conv"], f.x, f.w["weight"], *self._geometry(f.x.shape))
-        self._add_bias(f)
+    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
+        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        conv, scratch, geometry = f.k.conv, f.scratch["conv"], self._geometry(f.x.shape)
-        if f.dw is not None:
-            conv.backward_weight(f.dw["weight"], scratch, f.dy, f.x, *geometry, f.accumulate)
-            self._bias_gradient(f, f.dw)
-        if f.dx is not None:
-            conv.backward_input(f.dx, scratch, f.dy, f.w["weight"], *geometry)
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape))
+
+    def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
+        f.k.conv.backward_weight(dw, f.scratch["product"], dy, x, *self._geometry(x.shape), accumulate)
 
 
 class ConvTranspose2d(_Convolution):
@@ -178,24 +162,16 @@ class ConvTranspose2d(_Convolution):
         n, h, w, channels = check_images(x)
         y = (n, *self._output(h, w), self.channels)
         weight = (*self.kernel, self.channels, channels)
-        return self._plan(y, weight, k.conv.workspace(y, weight, x.shape, *self._geometry(y)))
+        return self._plan(x.shape, y, weight, k.conv.workspace(y, weight, x.shape, *self._geometry(y)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.conv.backward_input(f.y, f.scratch["conv"], f.x, f.w["weight"], *self._geometry(f.y.shape))
-        self._add_bias(f)
+    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
+        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        conv, scratch, geometry = f.k.conv, f.scratch["conv"], self._geometry(f.y.shape)
-        if f.dw is not None:
-            conv.backward_weight(f.dw["weight"], scratch, f.x, f.dy, *geometry, f.accumulate)
-            self._bias_gradient(f, f.dw)
-        if f.dx is not None:
-            conv.forward(f.dx, scratch, f.dy, f.w["weight"], *geometry)
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape))
 
-
-def _pixels(x: Array) -> Array:
-    """Return x as a matrix of pixels of channels."""
-    return x.reshape(-1, x.shape[-1])
+    def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
+        f.k.conv.backward_weight(dw, f.scratch["product"], x, dy, *self._geometry(dy.shape), accumulate)
 
 
 def check_images(x: Spec) -> tuple[int, int, int, int]:

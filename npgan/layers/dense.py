@@ -7,11 +7,12 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.errors import ShapeError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Initializer, Layer, Parameter, Plan, Spec
-from npgan.layers.initializers import Xavier, Zeros, check_initializer, check_size
+from npgan.layers.base import Frame, Initializer, Plan, Spec
+from npgan.layers.bilinear import Bilinear
+from npgan.layers.initializers import Xavier, check_initializer, check_size
 
 
-class Dense(Layer):
+class Dense(Bilinear):
     """y = x w + b, x (N, ..., I), w (I, O), b (O,) -> y (N, ..., O).
 
     With dL = <dy, dx_ w + x dw_ + db_>:  dx = dy wᵀ,  dw = xᵀ dy,  db = sum of dy over all but the last axis.
@@ -34,32 +35,18 @@ class Dense(Layer):
     def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
         if len(x.shape) < 2 or x.dtype != "float":
             raise ShapeError(f"x is {x.dtype} {x.shape}, expected real features on the last axis: (N, ..., I)")
-        shape = (x.shape[-1], self.units)
-        parameters = {"weight": Parameter(shape, self.init)}
-        if self.bias:
-            parameters["bias"] = Parameter((self.units,), Zeros())
+        weight = (x.shape[-1], self.units)
         rows = (int(np.prod(x.shape[:-1])), x.shape[-1])
-        return Plan(
-            y=Spec((*x.shape[:-1], self.units)),
-            parameters=parameters,
-            keeps={"x"},
-            scratch={"product": Spec((k.dense.workspace(rows, shape),))},
-        )
+        return self._plan(x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(rows, weight))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        y = _rows(f.y)
-        f.k.dense.forward(y, _rows(f.x), f.w["weight"])
-        if self.bias:
-            f.k.bias.forward(y, f.w["bias"])
+    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
+        f.k.dense.forward(_rows(y), _rows(x), w)
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        dy = _rows(f.dy)
-        if f.dw is not None:
-            f.k.dense.backward_weight(f.dw["weight"], f.scratch["product"], dy, _rows(f.x), f.accumulate)
-            if self.bias:
-                f.k.bias.backward(f.dw["bias"], dy, f.accumulate)
-        if f.dx is not None:
-            f.k.dense.backward_input(_rows(f.dx), dy, f.w["weight"])
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        f.k.dense.backward_input(_rows(dx), _rows(dy), w)
+
+    def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
+        f.k.dense.backward_weight(dw, f.scratch["product"], _rows(dy), _rows(x), accumulate)
 
 
 def _rows(x: Array) -> Array:

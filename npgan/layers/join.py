@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 
+from npgan.backend.base import Array
 from npgan.errors import ShapeError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Join, Layer, Plan, Spec
+from npgan.layers.base import Frame, Join, Plan, Spec
 
 
-class Add(Join):
+class Linear(Join):
+    """A join that is linear in its inputs together: its R-maps are `forward` and `backward` of the directions."""
+
+    second_order = True
+    curved = False
+    sparse = True
+
+    @abstractmethod
+    def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
+        """Write the join of xs, None being zero, to y."""
+
+    @abstractmethod
+    def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
+        """Write the gradients that are wanted."""
+
+    def forward(self, f: Frame) -> None:  # noqa: D102
+        self._apply(f, f.y, f.xs)
+
+    def backward(self, f: Frame) -> None:  # noqa: D102
+        self._adjoint(f, f.dxs, f.dy)
+
+    def rforward(self, f: Frame) -> None:  # noqa: D102
+        self._apply(f, f.ry, f.rxs)
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        if f.rdy is not None:
+            self._adjoint(f, f.rdxs, f.rdy)
+
+
+class Add(Linear):
     """y = x₀ + x₁ + …, all of one shape; each input's gradient is dy."""
 
     def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
@@ -19,18 +50,22 @@ class Add(Join):
             )
         return Plan(y=xs[0])
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.xp.add(f.xs[0], f.xs[1], out=f.y)
-        for x in f.xs[2:]:
-            f.xp.add(f.y, x, out=f.y)
+    def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
+        there = [x for x in xs if x is not None]
+        if len(there) == 1:
+            y[...] = there[0]
+            return
+        f.xp.add(there[0], there[1], out=y)
+        for x in there[2:]:
+            f.xp.add(y, x, out=y)
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        for dx in f.dxs:
+    def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
+        for dx in dxs:
             if dx is not None:
-                dx[...] = f.dy
+                dx[...] = dy
 
 
-class Concat(Join):
+class Concat(Linear):
     """xs (N, ..., Cᵢ) -> y (N, ..., ΣCᵢ); each input's gradient is its slice of dy."""
 
     def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
@@ -41,32 +76,42 @@ class Concat(Join):
             )
         return Plan(y=Spec((*xs[0].shape[:-1], sum(x.shape[-1] for x in xs))))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.xp.concatenate(f.xs, axis=-1, out=f.y)
+    def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
+        for x, part in zip(xs, _parts(f, y), strict=True):
+            part[...] = 0 if x is None else x
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        start = 0
-        for x, dx in zip(f.xs, f.dxs, strict=True):
-            stop = start + x.shape[-1]
+    def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
+        for dx, part in zip(dxs, _parts(f, dy), strict=True):
             if dx is not None:
-                dx[...] = f.dy[..., start:stop]
-            start = stop
+                dx[...] = part
 
 
-class Tile(Layer):
+def _parts(f: Frame, y: Array) -> Iterator[Array]:
+    """Yield the slice of y that each input goes to."""
+    start = 0
+    for x in f.xs:
+        stop = start + x.shape[-1]
+        yield y[..., start:stop]
+        start = stop
+
+
+class Tile(Linear):
     """x (N, C) -> y (N, H, W, C), the same at every place; dx is the sum of dy over places."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
 
-    def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
+    def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
+        (x,) = xs
         if len(x.shape) != 2 or x.dtype != "float":
             raise ShapeError(f"x is {x.dtype} {x.shape}, expected real (N, C)")
         return Plan(y=Spec((x.shape[0], self.height, self.width, x.shape[1])))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.y[...] = f.x[:, None, None, :]
+    def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
+        (x,) = xs
+        assert x is not None
+        y[...] = x[:, None, None, :]
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.xp.sum(f.dy, axis=(1, 2), out=f.dx)
+    def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
+        if dxs[0] is not None:
+            f.xp.sum(dy, axis=(1, 2), out=dxs[0])

@@ -77,6 +77,9 @@ class Network:
             self.layers: Layer = layers
         else:
             self.layers = Sequential([layers] if isinstance(layers, Layer) else layers)
+        for what, dtype_name in (("input_dtype", input_dtype), ("condition_dtype", condition_dtype or "float")):
+            if dtype_name not in ("float", "int64"):
+                raise ConfigError(f'{what} is {dtype_name!r}, expected "float" or "int64"')
         self._input = Spec(_shape(input_shape, "input_shape"), input_dtype)
         self._condition: Spec | None = None
         if condition_shape is not None:
@@ -110,8 +113,14 @@ class Network:
         for op in program.ops:
             path = self.relative(op.path)
             for name, parameter in op.plan.parameters.items():
-                draw = self.random.generator(f"{self.name}/{path}/{name}")
-                views[path][name][...] = parameter.init(draw, parameter.shape)
+                where = f"{self.name}/{path}/{name}"
+                drawn = parameter.init(self.random.generator(where), parameter.shape)
+                if np.shape(drawn) != parameter.shape:
+                    raise ShapeError(
+                        f"{where}: {parameter.init!r} returned {np.shape(drawn)}, expected {parameter.shape}; "
+                        "no broadcasting here"
+                    )
+                views[path][name][...] = drawn
         return theta
 
     def _initial_state(self, program: Program) -> Array:
@@ -158,6 +167,8 @@ class Network:
         for what, given, own in (("theta", theta, self._theta), ("state", state, self._state)):
             if given is None:
                 continue
+            if not hasattr(given, "dtype"):
+                raise DTypeError(f"{self.name}: {what} is a {type(given).__name__}, expected an array of {own.dtype}")
             if given.shape != own.shape:
                 raise ShapeError(
                     f"{self.name}: {what} is {given.shape}, expected {own.shape}; it is of another network"
@@ -241,6 +252,8 @@ class Network:
         """
         x = self._with_batch(x, "x", self._input)
         n, xp = x.shape[0], self.backend.xp
+        if condition is not None and self._condition is not None:
+            condition = self._with_batch(condition, "condition", self._condition, n)
         out: Array = self.backend.empty((n, *self.output_shape), self.dtype)
         size = n if train else min(n, _CHUNK)
         for start in range(0, n, size or 1):
@@ -256,28 +269,31 @@ class Network:
 
     def vjp(
         self, x: Array, condition: Array | None = None, *, train: bool = True
-    ) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    ) -> tuple[Array, Callable[[Array], tuple[Array | None, Array]]]:
         """Return y and a pull-back, for notebooks: ``y, pullback = G.vjp(x); dx, dtheta = pullback(dy)``.
 
-        Running statistics stay as they are, and both results are fresh arrays.
+        Running statistics stay as they are, and the results are fresh arrays; dx is None where x are labels.
         """
         x = self._with_batch(x, "x", self._input)
         p = self.new_pass(x.shape[0], train=train, order=1, keep="all", name="vjp")
         y = p.forward(x, condition, update_stats=False).copy()
 
-        def pullback(dy: Array) -> tuple[Array, Array]:
+        def pullback(dy: Array) -> tuple[Array | None, Array]:
             dtheta = self.backend.zeros((self.size,), self.dtype)
-            dx = p.backward(dy, dtheta=dtheta)
-            assert dx is not None
-            return dx.copy(), dtheta
+            dx = p.backward(dy, dtheta=dtheta, dx=self._input.dtype == "float")
+            return None if dx is None else dx.copy(), dtheta
 
         return y, pullback
 
-    def _with_batch(self, x: Any, what: str, spec: Spec) -> Any:
-        if not isinstance(x, self.backend.xp.ndarray) or x.shape[1:] != spec.shape or x.ndim != len(spec.shape) + 1:
-            given = getattr(x, "shape", type(x).__name__)
-            raise ShapeError(f"{self.name}: {what} is {given}, expected (batch, *{spec.shape})")
-        return x
+    def _with_batch(self, given: Any, what: str, spec: Spec, n: int | None = None) -> Any:
+        """Return `given`, or raise ShapeError where it is not n samples of `spec` (any number where n is None)."""
+        shape = given.shape if isinstance(given, self.backend.xp.ndarray) else None
+        if shape is None or shape[1:] != spec.shape or len(shape) != len(spec.shape) + 1 or n not in (None, shape[0]):
+            expected = ", ".join(map(str, ("batch" if n is None else n, *spec.shape)))
+            raise ShapeError(
+                f"{self.name}: {what} is {type(given).__name__ if shape is None else shape}, expected ({expected})"
+            )
+        return given
 
     # ---------------------------------------------------------------- printing
 

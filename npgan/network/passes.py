@@ -5,8 +5,7 @@ Planned once, run as often as you like; nothing is allocated while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,23 +19,24 @@ from npgan.errors import (
     ShapeError,
     StalePassError,
 )
-from npgan.layers.base import Frame, Spec
+from npgan.layers.base import Frame
 from npgan.network.memory import Arena, Block, pack
+from npgan.network.planning import (
+    Memory,
+    Turn,
+    Wishes,
+    backward_turns,
+    rbackward_turns,
+    rforward_active,
+    unknown_gradients,
+)
 from npgan.network.program import Op, Value
 
 if TYPE_CHECKING:
     from npgan.network.network import Network
 
 Watch = Callable[[str, str, dict[str, Array]], None]
-
-
-@dataclass(frozen=True)
-class _BackwardStep:
-    """One operation's turn in a backward sweep."""
-
-    index: int  # of the operation
-    into: tuple[Block | None, ...]  # where the gradient of each input is written
-    add_to: tuple[Block | None, ...]  # ... and the block it is then added to, where another one has written already
+Views = dict[str, dict[str, Array]]  # of a vector like theta, by layer and name
 
 
 class Pass:
@@ -85,159 +85,58 @@ class Pass:
                     raise SecondOrderError(
                         f"{op.where} has no R-maps, so a Pass of order 2 cannot be planned through it"
                     )
-        self._values: dict[Value, Block] = {}
-        self._gradients: dict[Value, Block] = {}
-        self._partial: dict[tuple[Op, int], Block] = {}
-        self._saved: list[dict[str, Block]] = []  # of each operation
-        self._scratch: list[tuple[dict[str, Block], dict[str, Block]]] = []  # of each: in forward, in backward
-        self._flow = _Flow(self._ops, self._program.input, self._program.condition)
-        blocks = self._plan()
-        self.nbytes = pack(blocks)
+        self._memory = Memory(self._program, network.dtype, order, keep == "all")
+        self.nbytes = pack(self._memory.blocks())
         self.arena = arena if arena is not None else Arena(network.backend)
         self.arena.reserve(network.backend, self.nbytes)
         self._region: Array | None = None
         self._bound: dict[Block, Array] = {}
         self._frames: list[Frame] = []
-        self._scratches: list[tuple[dict[str, Array], dict[str, Array]]] = []
-        self._schedules: dict[tuple[bool, bool, bool], list[_BackwardStep]] = {}
+        self._scratch: list[tuple[dict[str, Array], ...]] = []
+        self._turns: dict[Any, list[Turn]] = {}
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
         self._step = 0
         self._ran = "nothing"
-
-    # ---------------------------------------------------------------- planning
-
-    def _dtype(self, spec: Spec) -> np.dtype[Any]:
-        return self.network.dtype if spec.dtype == "float" else np.dtype(spec.dtype)
-
-    def _plan(self) -> list[Block]:
-        """Make a block for every array, with its lifetime; forward of op i is time i, backward of it 2n - 1 - i."""
-        n = len(self._ops)
-        end = 2 * n
-        program = self._program
-
-        def block(spec: Spec, time: int) -> Block:
-            return Block(spec.shape, self._dtype(spec), time, time)
-
-        border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
-        for value in border[:2] if program.condition is not None else border[:1]:
-            self._values[value] = block(value.spec, -1)
-        for i, op in enumerate(self._ops):
-            back = 2 * n - 1 - i
-            self._values[op.output] = block(op.output.spec, i)
-            for x in op.inputs:
-                self._values[x.root].alive(i)
-                if self.order and "x" in op.plan.keeps:
-                    self._values[x.root].alive(back)
-            if self.order and "y" in op.plan.keeps:
-                self._values[op.output].alive(back)
-            self._saved.append({name: block(spec, i) for name, spec in op.plan.saved.items()})
-            if self.order:
-                for saved in self._saved[-1].values():
-                    saved.alive(back)
-            # Scratch holds nothing between two maps, so each map has its own, and shares its place with whatever.
-            times = (i, back) if self.order else (i, i)
-            forward, backward = ({name: block(spec, t) for name, spec in op.plan.scratch.items()} for t in times)
-            self._scratch.append((forward, backward))
-        for value in border:
-            self._values[value].alive(end)  # the user reads the output, and a replay reads the inputs
-        if self.order:
-            self._plan_gradients(border, n, end)
-        blocks = self._blocks()
-        if self.keep == "all" or self.order == 2:
-            for each in blocks:
-                each.alive(-1)
-                each.alive(end)
-        return blocks
-
-    def _blocks(self) -> list[Block]:
-        groups: list[Mapping[Any, Block]] = [self._values, self._gradients, self._partial, *self._saved]
-        groups += [scratch for pair in self._scratch for scratch in pair]
-        return [block for group in groups for block in group.values()]
-
-    def _plan_gradients(self, border: list[Value], n: int, end: int) -> None:
-        for i in reversed(range(n)):
-            op, back = self._ops[i], 2 * n - 1 - i
-            if op.output in self._gradients:
-                self._gradients[op.output].alive(back)
-            for j, x in enumerate(op.inputs):
-                root = x.root
-                if not self._flow.differentiable(root):
-                    continue
-                if root not in self._gradients:
-                    self._gradients[root] = Block(root.spec.shape, self.network.dtype, back, back)
-                else:
-                    self._gradients[root].alive(back)
-                    self._partial[op, j] = Block(root.spec.shape, self.network.dtype, back, back)
-        output = self._program.output.root
-        if output not in self._gradients:
-            self._gradients[output] = Block(output.spec.shape, self.network.dtype, n, n)
-        self._gradients[output].alive(n)
-        for value in border:
-            if value in self._gradients and value is not output:
-                self._gradients[value].alive(end)
-
-    def _schedule(self, weights: bool, x: bool, condition: bool) -> list[_BackwardStep]:
-        """Return the operations that a backward sweep must run for these wishes, and where each writes."""
-        key = (weights, x, condition)
-        if key not in self._schedules:
-            written = {self._program.output.root}
-            steps = []
-            for i in reversed(range(len(self._ops))):
-                op = self._ops[i]
-                if op.output not in written:
-                    continue
-                into: list[Block | None] = []
-                add_to: list[Block | None] = []
-                for j, value in enumerate(op.inputs):
-                    root = value.root
-                    if not self._flow.wanted(root, *key):
-                        into.append(None)
-                        add_to.append(None)
-                    elif root in written:
-                        into.append(self._partial[op, j])
-                        add_to.append(self._gradients[root])
-                    else:
-                        written.add(root)
-                        into.append(self._gradients[root])
-                        add_to.append(None)
-                if any(block is not None for block in into) or (weights and op.plan.parameters):
-                    steps.append(_BackwardStep(i, tuple(into), tuple(add_to)))
-            self._schedules[key] = steps
-        return self._schedules[key]
+        self._wishes: Wishes = (False, False, False)  # of the last backward
+        self._rwishes: Wishes = (False, False, False)  # of the last rbackward
+        self._moved: frozenset[Value] = frozenset()  # the values with an R-derivative, of the last rforward
+        self._rtheta: Views | None = None
 
     def _bind(self) -> None:
-        """Lay the blocks into the arena's region."""
+        """Lay the blocks into the arena's region and hand them to the frames."""
         region = self.arena.claim(self)
         if region is self._region:
             return
         self._region = region
-        network = self.network
-        self._bound = {block: block.view(region) for block in self._blocks()}
-        self._frames, self._scratches = [], []
-        for i, op in enumerate(self._ops):
+        network, memory = self.network, self._memory
+        self._bound = {block: block.view(region) for block in memory.blocks()}
+        self._frames, self._scratch = [], []
+        for op, saved, scratch in zip(self._ops, memory.saved, memory.scratch, strict=True):
             f = Frame()
             f.k, f.xp = network.backend.kernels, network.backend.xp
-            f.xs = tuple(self._view(x, self._values) for x in op.inputs)
+            f.xs = tuple(self._view(x, memory.values) for x in op.inputs)
             f.x = f.xs[0]
-            f.y = self._view(op.output, self._values)
-            if op.output in self._gradients:
-                f.dy = self._view(op.output, self._gradients)
-            f.saved = {name: self._bound[block] for name, block in self._saved[i].items()}
-            relative = network.relative(op.path)
-            f.w, f.state = network.weights_of(relative), network.state_of(relative)
-            f.dw = f.rw = f.rdw = None
+            f.y = self._view(op.output, memory.values)
+            if op.output in memory.gradients:
+                f.dy = self._view(op.output, memory.gradients)
+            if op.output in memory.rvalues:
+                f.ry = self._view(op.output, memory.rvalues)
+            f.saved = {name: self._bound[block] for name, block in saved.items()}
+            path = network.relative(op.path)
+            f.w, f.state = network.weights_of(path), network.state_of(path)
+            f.dw = f.rw = f.rdw = f.dx = f.rx = f.rdx = f.rdy = None
+            f.dxs = f.rxs = f.rdxs = (None,) * len(op.inputs)
             f.train = self.train
-            f.uniform = _Uniform(self, f"{network.name}/{relative}")
+            f.uniform = _Uniform(self, f"{network.name}/{path}")
             self._frames.append(f)
-            forward, backward = ({k: self._bound[b] for k, b in group.items()} for group in self._scratch[i])
-            self._scratches.append((forward, backward))
-        self._y = network.backend.read_only(self._view(self._program.output, self._values))
+            self._scratch.append(tuple({name: self._bound[b] for name, b in each.items()} for each in scratch))
+        self._y = network.backend.read_only(self._view(self._program.output, memory.values))
 
     def _view(self, value: Value, blocks: dict[Value, Block]) -> Array:
         return self._bound[blocks[value.root]].reshape(value.spec.shape)
 
-    # ---------------------------------------------------------------- running
+    # ---------------------------------------------------------------- first order
 
     def forward(
         self, x: Array, condition: Array | None = None, *, step: int = 0, update_stats: bool | None = None
@@ -267,17 +166,26 @@ class Pass:
         """
         self._bind()
         self._ran = "nothing"
-        self._take(self._program.input, x, "x")
+        self._take(self._program.input, self._memory.values, x, "x")
         if self._program.condition is not None:
             if condition is None:
                 raise ConfigError(f"{self}: the network reads a condition; give forward(x, condition)")
-            self._take(self._program.condition, condition, "condition")
+            self._take(self._program.condition, self._memory.values, condition, "condition")
         elif condition is not None:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self._step = step
-        self._forward(self.train if update_stats is None else update_stats)
+        update = self.train if update_stats is None else update_stats
+        for op, f, scratch in zip(self._ops, self._frames, self._scratch, strict=True):
+            f.update_stats, f.scratch = update, scratch[0]
+            try:
+                op.layer.forward(f)
+            except NpganError as error:
+                raise type(error)(f"{op.where}: {error}") from None
+            if self.watch is not None:
+                self.watch(op.where, "forward", {**_numbered("x", f.xs), **f.w, "y": f.y})
         self._version = self.network.version
         self._ran = "forward"
+        self._moved, self._rtheta = frozenset(), None
         return self._y
 
     def backward(
@@ -322,71 +230,251 @@ class Pass:
                 f"{self}: backward has run, and reused the memory of what it read; "
                 "run forward again, or plan with keep='all'"
             )
-        program = self._program
+        program, memory = self._program, self._memory
         self._check(dy, program.output.spec.shape, self.network.dtype, "dy")
-        for what, value, asked in (("dx", program.input, dx), ("dcondition", program.condition, dcondition)):
-            if asked and (value is None or not self._flow.differentiable(value)):
-                raise ConfigError(
-                    f"{self}: {what} was asked for, but there is nothing real to differentiate by; give {what}=False"
-                )
-        self._backward(
-            dy, self._weight_gradients(dtheta), accumulate, self._schedule(dtheta is not None, dx, dcondition)
-        )
-        self._ran = "backward"
-        return self._view(program.input, self._gradients) if dx else None
-
-    def _forward(self, update_stats: bool) -> None:
-        for op, f, scratch in zip(self._ops, self._frames, self._scratches, strict=True):
-            f.update_stats, f.scratch = update_stats, scratch[0]
-            try:
-                op.layer.forward(f)
-            except NpganError as error:
-                raise type(error)(f"{op.where}: {error}") from None
-            if self.watch is not None:
-                self.watch(op.where, "forward", {"x": f.x, **f.w, "y": f.y})
-
-    def _backward(
-        self,
-        dy: Array,
-        views: dict[str, dict[str, Array]] | None,
-        accumulate: bool,
-        schedule: list[_BackwardStep],
-    ) -> None:
-        self._view(self._program.output, self._gradients)[...] = dy
-        for step in schedule:
-            op, f = self._ops[step.index], self._frames[step.index]
-            f.dxs = tuple(
-                None if block is None else self._bound[block].reshape(x.spec.shape)
-                for block, x in zip(step.into, op.inputs, strict=True)
-            )
+        self._check_wishes(memory.gradients, dx=dx, dcondition=dcondition)
+        wishes = (dtheta is not None, dx, dcondition)
+        if wishes not in self._turns:
+            self._turns[wishes] = backward_turns(program, memory, wishes)
+        views = self._weight_gradients(dtheta, "dtheta")
+        self._view(program.output, memory.gradients)[...] = dy
+        for turn in self._turns[wishes]:
+            op, f = self._ops[turn.index], self._frames[turn.index]
+            f.dxs = self._targets(op, turn)
             f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))
-            f.accumulate, f.scratch = accumulate, self._scratches[step.index][1]
+            f.accumulate, f.scratch = accumulate, self._scratch[turn.index][1]
             op.layer.backward(f)
             if self.watch is not None:
-                dxs = {f"dx{i or ''}": dx for i, dx in enumerate(f.dxs) if dx is not None}
-                dws = {f"d{name}": dw for name, dw in (f.dw or {}).items()}
-                self.watch(op.where, "backward", {"dy": f.dy, **dxs, **dws})
-            for part, total in zip(step.into, step.add_to, strict=True):
-                if part is not None and total is not None:
-                    self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
+                self.watch(op.where, "backward", {"dy": f.dy, **_numbered("dx", f.dxs), **_prefixed("d", f.dw)})
+            self._add_up(turn)
+        self._ran, self._wishes = "backward", wishes
+        return self._view(program.input, memory.gradients) if dx else None
 
-    def _weight_gradients(self, dtheta: Array | None) -> dict[str, dict[str, Array]] | None:
-        if dtheta is None:
+    @property
+    def y(self) -> Array:
+        """The output of the last forward; raises StalePassError where its memory has been reused."""
+        self._check_fresh()
+        return self._y
+
+    @property
+    def dcondition(self) -> Array:
+        """The gradient of the condition; raises StalePassError where the last `backward` was not asked for it."""
+        self._check_fresh()
+        if self._ran != "backward" or not self._wishes[2] or self._program.condition is None:
+            raise StalePassError(f"{self}: there is no gradient of the condition; run backward(..., dcondition=True)")
+        return self._view(self._program.condition, self._memory.gradients)
+
+    # ---------------------------------------------------------------- second order
+
+    def rforward(
+        self, rx: Array | None = None, *, rtheta: Array | None = None, rcondition: Array | None = None
+    ) -> Array:
+        """Run the R-operator on the last `forward`: the derivative of y along a direction of input and weights.
+
+        Pearlmutter (1994), "Fast exact multiplication by the Hessian". It may run again and again, with other
+        directions.
+
+        Parameters
+        ----------
+        rx : array (batch, *input_shape), optional
+            The direction of the input; zero unless given. Copied.
+        rtheta : array (P,), optional
+            The direction of the weights; zero unless given. It must stay as it is until `rbackward` has run.
+        rcondition : array (batch, *condition_shape), optional
+            The direction of the condition; zero unless given. Copied.
+
+        Returns
+        -------
+        array (batch, *output_shape)
+            ry, a view of the Pass's memory, until the next `rforward`.
+
+        Raises
+        ------
+        StalePassError, ShapeError, DTypeError, ConfigError
+            As for `backward`.
+        """
+        self._check_second_order()
+        program, memory = self._program, self._memory
+        for what, value, given in (("rx", program.input, rx), ("rcondition", program.condition, rcondition)):
+            if given is None:
+                continue
+            if value is None or value not in memory.rvalues:
+                raise ConfigError(f"{self}: {what} was given, but there is nothing real to differentiate by")
+            self._take(value, memory.rvalues, given, what)
+        if rtheta is not None:
+            self._check(rtheta, (self.network.size,), self.network.dtype, "rtheta")
+        self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
+        self._moved = rforward_active(program, rx is not None, rtheta is not None, rcondition is not None)
+        for op, f, scratch in zip(self._ops, self._frames, self._scratch, strict=True):
+            if op.output in self._moved:
+                self._set_directions(op, f)
+                f.scratch = scratch[2]
+                op.layer.rforward(f)
+                if self.watch is not None:
+                    self.watch(op.where, "rforward", {**_numbered("rx", f.rxs), **_prefixed("r", f.rw), "ry": f.ry})
+        return self._zero_unless(program.output.root in self._moved, program.output, memory.rvalues)
+
+    def rbackward(
+        self,
+        rdy: Array | None = None,
+        *,
+        rdtheta: Array | None = None,
+        accumulate: bool = False,
+        rdx: bool = True,
+        rdcondition: bool = False,
+    ) -> Array | None:
+        """Run the R-operator on the last `backward`, along the direction of the last `rforward`.
+
+        What `backward` returned is a function of the input, the weights and dy; this is its derivative, with input
+        and weights moving as in `rforward` and dy moving along rdy. For a loss l(y) with rdy = l'' ry it is a product
+        with the Hessian; with rdy = 0 and rx = dP/dg it is the gradient of a penalty P(g) on g = dx.
+
+        Parameters
+        ----------
+        rdy : array (batch, *output_shape), optional
+            The direction of dy; zero unless given. Copied.
+        rdtheta : array (P,), optional
+            Where the R-derivative of the weight gradient goes.
+        accumulate : bool
+            Add to `rdtheta` instead of overwriting it.
+        rdx, rdcondition : bool
+            Compute the R-derivative of the gradient of the input, of the condition (read from `Pass.rdcondition`).
+
+        Returns
+        -------
+        array (batch, *input_shape) or None
+            The R-derivative of dx, a view of the Pass's memory; None where it was not asked for.
+
+        Raises
+        ------
+        StalePassError
+            `backward` has not run since `forward`, or was not asked for a gradient that this reads.
+        ShapeError, DTypeError, ConfigError
+            As for `backward`.
+        """
+        self._check_second_order()
+        program, memory, network = self._program, self._memory, self.network
+        if self._ran != "backward":
+            raise StalePassError(f"{self}: rbackward differentiates a backward, and none has run since forward")
+        self._check_wishes(memory.rgradients, rdx=rdx, rdcondition=rdcondition)
+        wishes = (rdtheta is not None, rdx, rdcondition)
+        views = self._weight_gradients(rdtheta, "rdtheta")
+        if rdy is not None:
+            self._check(rdy, program.output.spec.shape, network.dtype, "rdy")
+            self._view(program.output, memory.rgradients)[...] = rdy
+        key = (wishes, self._moved, rdy is not None, self._rtheta is not None)
+        if (key, self._wishes) not in self._turns:
+            found = rbackward_turns(program, memory, *key)
+            for op in unknown_gradients(program, self._turns[self._wishes], found):
+                raise StalePassError(
+                    f"{self}: rbackward reads dy of {op.where}, which the last backward was not asked to compute; "
+                    "give it dtheta, dx=True or dcondition=True"
+                )
+            self._turns[key, self._wishes] = found
+        turns = self._turns[key, self._wishes]
+        if views is not None and not accumulate:
+            ran = {network.relative(self._ops[turn.index].path) for turn in turns}
+            for path in views.keys() - ran:
+                for array in views[path].values():
+                    array[...] = 0
+        written: set[Value] = set()
+        for turn in turns:
+            op, f = self._ops[turn.index], self._frames[turn.index]
+            self._set_directions(op, f)
+            f.rdy = self._direction(op, op.output, memory.rgradients, not turn.silent)
+            f.rdxs = self._targets(op, turn)
+            f.rdx = f.rdxs[0]
+            f.rdw = None if views is None else views.get(network.relative(op.path))
+            f.accumulate, f.scratch = accumulate, self._scratch[turn.index][3]
+            op.layer.rbackward(f)
+            written |= {x.root for x, block in zip(op.inputs, turn.into, strict=True) if block is not None}
+            if self.watch is not None:
+                self.watch(op.where, "rbackward", {**_numbered("rdx", f.rdxs), **_prefixed("rd", f.rdw)})
+            self._add_up(turn)
+        self._rwishes = wishes
+        for wish, value in ((rdx, program.input), (rdcondition, program.condition)):
+            if wish and value is not None:
+                self._zero_unless(value in written, value, memory.rgradients)
+        return self._view(program.input, memory.rgradients) if rdx else None
+
+    @property
+    def rdcondition(self) -> Array:
+        """The R-derivative of the condition's gradient, of the last ``rbackward(..., rdcondition=True)``."""
+        self._check_fresh()
+        if not self._rwishes[2] or self._program.condition is None:
+            raise StalePassError(f"{self}: there is none; run rbackward(..., rdcondition=True)")
+        return self._view(self._program.condition, self._memory.rgradients)
+
+    def _set_directions(self, op: Op, f: Frame) -> None:
+        """Hand rx and rw to a frame."""
+        rvalues = self._memory.rvalues
+        f.rxs = tuple(self._direction(op, x, rvalues, x.root in self._moved) for x in op.inputs)
+        f.rx = f.rxs[0]
+        f.rw = None if self._rtheta is None else self._rtheta.get(self.network.relative(op.path))
+        if op.output not in self._moved and op.output in rvalues:
+            f.ry[...] = 0  # rforward left it out
+
+    def _direction(self, op: Op, value: Value, blocks: dict[Value, Block], moves: bool) -> Array | None:
+        """Return a direction, zeros where it does not move; None if the layer takes that for zero (or for integers)."""
+        if value.root not in blocks or (not moves and op.layer.sparse):
             return None
-        self._check(dtheta, (self.network.size,), self.network.dtype, "dtheta")
-        if dtheta is self.network.theta:
-            raise ConfigError(f"{self}: dtheta is the network's own weights; give network.grad or another vector")
-        return self.network.gradient_views(dtheta)
+        return self._zero_unless(moves, value, blocks)
 
-    def _take(self, value: Value, given: Array, what: str) -> None:
+    def _zero_unless(self, moves: bool, value: Value, blocks: dict[Value, Block]) -> Array:
+        array = self._view(value, blocks)
+        if not moves:
+            array[...] = 0
+        return array
+
+    # ---------------------------------------------------------------- sweeps
+
+    def _targets(self, op: Op, turn: Turn) -> tuple[Array | None, ...]:
+        """Return where an operation writes the gradients of its inputs."""
+        return tuple(
+            None if block is None else self._bound[block].reshape(x.spec.shape)
+            for block, x in zip(turn.into, op.inputs, strict=True)
+        )
+
+    def _add_up(self, turn: Turn) -> None:
+        """Add the gradients of values that had one already."""
+        for part, total in zip(turn.into, turn.add_to, strict=True):
+            if part is not None and total is not None:
+                self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
+
+    def _weight_gradients(self, vector: Array | None, what: str) -> Views | None:
+        if vector is None:
+            return None
+        self._check(vector, (self.network.size,), self.network.dtype, what)
+        if self.network.backend.xp.may_share_memory(vector, self.network.theta):
+            raise ConfigError(f"{self}: {what} is the network's own weights; give network.grad or another vector")
+        if not getattr(vector.flags, "writeable", True):  # CuPy's flags do not have it
+            raise ConfigError(f"{self}: {what} is read-only; give network.grad or another vector")
+        return self.network.gradient_views(vector)
+
+    # ---------------------------------------------------------------- checks
+
+    def _take(self, value: Value, blocks: dict[Value, Block], given: Array, what: str) -> None:
         """Copy what the user gave into the Pass."""
-        dtype = self._dtype(value.spec)
+        dtype = self._memory.dtype(value.spec)
         if dtype.kind == "i" and getattr(given, "dtype", None) is not None and given.dtype.kind in "iu":
             self._check(given, value.spec.shape, given.dtype, what)
         else:
             self._check(given, value.spec.shape, dtype, what)
-        self._bound[self._values[value]][...] = given
+        self._bound[blocks[value]][...] = given
+
+    def _check_wishes(self, gradients: Collection[Value], **wishes: bool) -> None:
+        values = (self._program.input, self._program.condition)
+        for (what, wish), value in zip(wishes.items(), values, strict=True):
+            if wish and (value is None or value not in gradients or not self._memory.flow.differentiable(value)):
+                raise ConfigError(
+                    f"{self}: {what} was asked for, but there is nothing real to differentiate by; give {what}=False"
+                )
+
+    def _check_second_order(self) -> None:
+        if self.order < 2:
+            raise ConfigError(f"{self} was planned with order={self.order}; make it with order=2 for the R-maps")
+        self._check_fresh()
 
     def _check(self, given: Array, shape: Shape, dtype: np.dtype[Any], what: str) -> None:
         backend = self.network.backend
@@ -413,19 +501,6 @@ class Pass:
             )
 
     # ---------------------------------------------------------------- looking
-
-    @property
-    def y(self) -> Array:
-        """The output of the last forward; raises StalePassError where its memory has been reused."""
-        self._check_fresh()
-        return self._y
-
-    @property
-    def dcondition(self) -> Array:
-        """The gradient of the condition, of the last ``backward(..., dcondition=True)``."""
-        self._check_fresh()
-        assert self._program.condition is not None
-        return self._view(self._program.condition, self._gradients)
 
     def __getitem__(self, path: str) -> Frame:
         """Return the frame of the layer at `path` (``"D/3"`` or ``"3"``), of a Pass that keeps all."""
@@ -458,21 +533,9 @@ class _Uniform:
         return self._owner.network.random.uniform(out, self._stream, self._owner._step)
 
 
-class _Flow:
-    """What each value depends on: weights, the input, the condition."""
+def _numbered(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:
+    return {f"{name}{i or ''}": array for i, array in enumerate(arrays) if array is not None}
 
-    def __init__(self, ops: list[Op], x: Value, condition: Value | None) -> None:
-        self._on: dict[Value, tuple[bool, bool, bool]] = {x: (False, x.spec.dtype == "float", False)}
-        if condition is not None:
-            self._on[condition] = (False, False, condition.spec.dtype == "float")
-        for op in ops:
-            sources = [self._on[value.root] for value in op.inputs]
-            w, i, c = (any(source[k] for source in sources) for k in range(3))
-            self._on[op.output] = (w or bool(op.plan.parameters), i, c)
 
-    def differentiable(self, value: Value) -> bool:
-        return any(self._on[value])
-
-    def wanted(self, value: Value, weights: bool, x: bool, condition: bool) -> bool:
-        on = self._on[value]
-        return (weights and on[0]) or (x and on[1]) or (condition and on[2])
+def _prefixed(prefix: str, arrays: dict[str, Array] | None) -> dict[str, Array]:
+    return {f"{prefix}{name}": array for name, array in (arrays or {}).items()}

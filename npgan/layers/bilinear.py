@@ -1,0 +1,110 @@
+"""What dense layers and convolutions share: y = B(x, w) + b with B linear in x and linear in w.
+
+Three products make all four maps. With <dy, B(x, w)> = <Bₓᵀ(dy, w), x> = <B_wᵀ(dy, x), w>, the adjoints Bₓᵀ and B_wᵀ
+being linear in each argument too, the product rule gives
+
+    y = B(x, w) + b                 ry = B(rx, w) + B(x, rw) + rb
+    dx = Bₓᵀ(dy, w)                 rdx = Bₓᵀ(rdy, w) + Bₓᵀ(dy, rw)
+    dw = B_wᵀ(dy, x)                rdw = B_wᵀ(rdy, x) + B_wᵀ(dy, rx)
+    db = Σ dy                       rdb = Σ rdy             the sum over all but the last axis
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from npgan.backend.base import Array, Shape
+from npgan.layers.base import Frame, Initializer, Layer, Parameter, Plan, Spec
+from npgan.layers.initializers import Zeros
+
+
+class Bilinear(Layer):
+    """A layer with a ``weight`` and, where `bias` is set, a ``bias`` along the last axis of its output."""
+
+    second_order = True
+    curved = False
+    sparse = True
+    bias: bool
+    init: Initializer
+
+    @abstractmethod
+    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
+        """Write B(x, w) to y."""
+
+    @abstractmethod
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        """Write Bₓᵀ(dy, w) to dx."""
+
+    @abstractmethod
+    def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
+        """Write B_wᵀ(dy, x) to dw, or add it."""
+
+    def _plan(self, x: Shape, y: Shape, weight: Shape, workspace: int) -> Plan:
+        """Return the plan; `workspace` is the scratch of a product, in elements."""
+        parameters = {"weight": Parameter(weight, self.init)}
+        if self.bias:
+            parameters["bias"] = Parameter(y[-1:], Zeros())
+        return Plan(
+            y=Spec(y),
+            parameters=parameters,
+            keeps={"x"},
+            scratch={"product": Spec((workspace,))},
+            rscratch={"ry": Spec(y), "rdx": Spec(x)},
+        )
+
+    def forward(self, f: Frame) -> None:  # noqa: D102
+        self._product(f, f.y, f.x, f.w["weight"])
+        if self.bias:
+            f.k.bias.forward(_rows(f.y), f.w["bias"])
+
+    def backward(self, f: Frame) -> None:  # noqa: D102
+        if f.dw is not None:
+            self._adjoint_w(f, f.dw["weight"], f.dy, f.x, f.accumulate)
+            if self.bias:
+                f.k.bias.backward(f.dw["bias"], _rows(f.dy), f.accumulate)
+        if f.dx is not None:
+            self._adjoint_x(f, f.dx, f.dy, f.w["weight"])
+
+    def rforward(self, f: Frame) -> None:  # noqa: D102
+        if f.rx is not None:
+            self._product(f, f.ry, f.rx, f.w["weight"])
+        if f.rw is not None:
+            term = f.ry if f.rx is None else f.scratch["ry"]
+            self._product(f, term, f.x, f.rw["weight"])
+            if f.rx is not None:
+                f.xp.add(f.ry, term, out=f.ry)
+            if self.bias:
+                f.k.bias.forward(_rows(f.ry), f.rw["bias"])
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        if f.rdw is not None:
+            self._rdw(f, f.rdw)
+        if f.rdx is not None:
+            if f.rdy is not None:
+                self._adjoint_x(f, f.rdx, f.rdy, f.w["weight"])
+            if f.rw is not None:
+                term = f.rdx if f.rdy is None else f.scratch["rdx"]
+                self._adjoint_x(f, term, f.dy, f.rw["weight"])
+                if f.rdy is not None:
+                    f.xp.add(f.rdx, term, out=f.rdx)
+
+    def _rdw(self, f: Frame, rdw: dict[str, Array]) -> None:
+        accumulate = f.accumulate
+        if f.rdy is not None:
+            self._adjoint_w(f, rdw["weight"], f.rdy, f.x, accumulate)
+            accumulate = True
+        if f.rx is not None:
+            self._adjoint_w(f, rdw["weight"], f.dy, f.rx, accumulate)
+            accumulate = True
+        if not accumulate:
+            rdw["weight"][...] = 0
+        if self.bias:
+            if f.rdy is not None:
+                f.k.bias.backward(rdw["bias"], _rows(f.rdy), f.accumulate)
+            elif not f.accumulate:
+                rdw["bias"][...] = 0
+
+
+def _rows(x: Array) -> Array:
+    """Return x as a matrix of rows of features."""
+    return x.reshape(-1, x.shape[-1])

@@ -1,0 +1,280 @@
+"""What a Pass is planned to be: a block of memory for every array, and who runs when, and what depends on what.
+
+Time, for n operations: forward of operation i is i, backward of it 2n - 1 - i, rforward 2n + i, rbackward 4n - 1 - i. A
+block lives from when it is first written to when it is last read, and blocks that never live together share memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npgan.layers.base import Spec
+from npgan.network.memory import Block
+from npgan.network.program import Op, Program, Value
+
+Wishes = tuple[bool, bool, bool]  # by the weights, the input, the condition
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One operation's turn in a sweep backwards.
+
+    Attributes
+    ----------
+    index : int
+        Of the operation.
+    into : tuple of (Block or None)
+        Where the gradient of each input is written; None where nobody wants it.
+    add_to : tuple of (Block or None)
+        The block that it is then added to, where another operation has written the same value's gradient already.
+    silent : bool
+        What comes from above is zero (of `rdy`: R-sweeps only).
+    """
+
+    index: int
+    into: tuple[Block | None, ...]
+    add_to: tuple[Block | None, ...]
+    silent: bool = False
+
+
+class Flow:
+    """What each value depends on: weights, the input, the condition."""
+
+    def __init__(self, program: Program) -> None:
+        x, condition = program.input, program.condition
+        self._on: dict[Value, Wishes] = {x: (False, x.spec.dtype == "float", False)}
+        if condition is not None:
+            self._on[condition] = (False, False, condition.spec.dtype == "float")
+        for op in program.ops:
+            sources = [self._on[value.root] for value in op.inputs]
+            w, i, c = (any(source[k] for source in sources) for k in range(3))
+            self._on[op.output] = (w or bool(op.plan.parameters), i, c)
+
+    def differentiable(self, value: Value) -> bool:
+        """Return whether the value depends on anything that one can differentiate by."""
+        return any(self._on[value])
+
+    def wanted(self, value: Value, wishes: Wishes) -> bool:
+        """Return whether the value depends on something of which a derivative is wished for."""
+        return any(on and wish for on, wish in zip(self._on[value], wishes, strict=True))
+
+
+class Memory:
+    """The blocks of a Pass.
+
+    Attributes
+    ----------
+    values, gradients : dict of Value to Block
+        Of the arrays between operations, by the value whose memory they are.
+    partial : dict of (Op, int) to Block
+        Of the second and later gradients of a value that several operations read.
+    rvalues, rgradients, rpartial
+        The same for the R-maps.
+    saved : list of dict of str to Block
+        Of each operation.
+    scratch : list of tuple of dict of str to Block
+        Of each operation and each of its maps, in the order of their times.
+    """
+
+    def __init__(self, program: Program, dtype: np.dtype[Any], order: int, keep_all: bool) -> None:
+        self._program, self._dtype, self._order = program, dtype, order
+        self.flow = Flow(program)
+        self.values: dict[Value, Block] = {}
+        self.gradients: dict[Value, Block] = {}
+        self.partial: dict[tuple[Op, int], Block] = {}
+        self.rvalues: dict[Value, Block] = {}
+        self.rgradients: dict[Value, Block] = {}
+        self.rpartial: dict[tuple[Op, int], Block] = {}
+        self.saved: list[dict[str, Block]] = []
+        self.scratch: list[tuple[dict[str, Block], ...]] = []
+        n = len(program.ops)
+        self._end = 4 * n
+        self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
+        self._plan_values(n)
+        if order >= 1:
+            self._plan_gradients(self.gradients, self.partial, lambda i: 2 * n - 1 - i)
+        if order == 2:
+            self._plan_rvalues(n)
+            self._plan_gradients(self.rgradients, self.rpartial, lambda i: 4 * n - 1 - i)
+        if keep_all:
+            _live_on(self.blocks(), self._end)
+        elif order == 2:  # R-sweeps may run many times after one forward and backward
+            _live_on([*self.values.values(), *self.gradients.values(), *self._saved_blocks()], self._end)
+
+    def blocks(self) -> list[Block]:
+        """Return all of them."""
+        groups: list[Mapping[Any, Block]] = [self.values, self.gradients, self.partial]
+        groups += [self.rvalues, self.rgradients, self.rpartial]
+        groups += [scratch for maps in self.scratch for scratch in maps]
+        return [*(block for group in groups for block in group.values()), *self._saved_blocks()]
+
+    def dtype(self, spec: Spec) -> np.dtype[Any]:
+        """Return the NumPy dtype of a spec."""
+        return self._dtype if spec.dtype == "float" else np.dtype(spec.dtype)
+
+    def _saved_blocks(self) -> list[Block]:
+        return [block for saved in self.saved for block in saved.values()]
+
+    def _block(self, spec: Spec, *times: int) -> Block:
+        return Block(spec.shape, self.dtype(spec), min(times), max(times))
+
+    def _plan_values(self, n: int) -> None:
+        program = self._program
+        for value in self._border[:-1] if program.ops else self._border:
+            self.values[value] = self._block(value.spec, -1)
+        for i, op in enumerate(program.ops):
+            back = 2 * n - 1 - i if self._order else i
+            self.values[op.output] = self._block(op.output.spec, i)
+            for x in op.inputs:
+                self.values[x.root].alive(back if "x" in op.plan.keeps else i)
+            if "y" in op.plan.keeps:
+                self.values[op.output].alive(back)
+            self.saved.append({name: self._block(spec, i, back) for name, spec in op.plan.saved.items()})
+            # Scratch holds nothing between two maps, so each map has its own, and shares its place with whatever.
+            times = (i, 2 * n - 1 - i, 2 * n + i, 4 * n - 1 - i)[: (1, 2, 4)[self._order]]
+            specs = [op.plan.scratch] * 2 + [{**op.plan.scratch, **op.plan.rscratch}] * 2
+            self.scratch.append(
+                tuple(
+                    {name: self._block(spec, time) for name, spec in group.items()}
+                    for time, group in zip(times, specs, strict=False)
+                )
+            )
+        for value in self._border:  # the user reads the output, and a replay reads the inputs
+            self.values[value].alive(self._end)
+
+    def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], time: Any) -> None:
+        ops = self._program.ops
+        real = Spec((), "float")
+        for i in reversed(range(len(ops))):
+            op, back = ops[i], time(i)
+            if op.output in gradients:
+                gradients[op.output].alive(back)
+            for j, x in enumerate(op.inputs):
+                if not self.flow.differentiable(x.root):
+                    continue
+                spec = Spec(x.root.spec.shape, real.dtype)
+                if x.root not in gradients:
+                    gradients[x.root] = self._block(spec, back)
+                else:
+                    gradients[x.root].alive(back)
+                    partial[op, j] = self._block(spec, back)
+        output = self._program.output.root
+        first = time(len(ops) - 1) if ops else 0
+        if output not in gradients:
+            gradients[output] = self._block(output.spec, first)
+        gradients[output].alive(first)
+        for value in self._border:
+            if value in gradients and value is not output:
+                gradients[value].alive(self._end)
+
+    def _plan_rvalues(self, n: int) -> None:
+        for value in self._border[:-1]:
+            if value.spec.dtype == "float":
+                self.rvalues[value] = self._block(value.spec, 2 * n - 1)
+        for i, op in enumerate(self._program.ops):
+            there, back = 2 * n + i, 4 * n - 1 - i
+            self.rvalues[op.output] = self._block(op.output.spec, there, back)
+            for x in op.inputs:
+                if x.root in self.rvalues:
+                    self.rvalues[x.root].alive(back)
+        self.rvalues[self._program.output.root].alive(self._end)
+
+
+def _live_on(blocks: list[Block], end: int) -> None:
+    for block in blocks:
+        block.alive(-1)
+        block.alive(end)
+
+
+def backward_turns(program: Program, memory: Memory, wishes: Wishes) -> list[Turn]:
+    """Return the operations that `backward` must run for these wishes, and where each writes."""
+    sweep = _Sweep(memory.flow, memory.gradients, memory.partial, wishes)
+    written = {program.output.root}
+    turns = []
+    for i in reversed(range(len(program.ops))):
+        op = program.ops[i]
+        if op.output not in written:
+            continue
+        into, add_to = sweep.targets(op, written)
+        if any(block is not None for block in into) or (wishes[0] and op.plan.parameters):
+            turns.append(Turn(i, into, add_to))
+    return turns
+
+
+def rforward_active(program: Program, rx: bool, rtheta: bool, rcondition: bool) -> frozenset[Value]:
+    """Return the values whose R-derivative is not known to be zero."""
+    active = {program.input} if rx else set()
+    if rcondition and program.condition is not None:
+        active.add(program.condition)
+    for op in program.ops:
+        if any(x.root in active for x in op.inputs) or (rtheta and op.plan.parameters):
+            active.add(op.output)
+    return frozenset(active)
+
+
+def rbackward_turns(
+    program: Program, memory: Memory, wishes: Wishes, active: frozenset[Value], rdy: bool, rtheta: bool
+) -> list[Turn]:
+    """Return the operations that `rbackward` must run, and where each writes.
+
+    An operation whose rdx is known to be zero is left out: nothing comes from above, its weights have no direction,
+    and it is not curved (or its input has no R-derivative).
+    """
+    sweep = _Sweep(memory.flow, memory.rgradients, memory.rpartial, wishes)
+    written = {program.output.root} if rdy else set()
+    turns = []
+    for i in reversed(range(len(program.ops))):
+        op = program.ops[i]
+        loud = op.output in written
+        moved = any(x.root in active for x in op.inputs)
+        bent = (op.layer.curved and moved) or (rtheta and bool(op.plan.parameters))
+        into: tuple[Block | None, ...] = (None,) * len(op.inputs)
+        add_to = into
+        if loud or bent:
+            into, add_to = sweep.targets(op, written)
+        weights = wishes[0] and bool(op.plan.parameters) and (loud or bent or moved)
+        if any(block is not None for block in into) or weights:
+            turns.append(Turn(i, into, add_to, silent=not loud))
+    return turns
+
+
+def unknown_gradients(program: Program, turns: list[Turn], rturns: list[Turn]) -> list[Op]:
+    """Return the operations of an R-sweep whose dy the sweep `turns` of `backward` did not compute."""
+    known = {program.output.root}
+    for turn in turns:
+        inputs = program.ops[turn.index].inputs
+        known |= {x.root for x, block in zip(inputs, turn.into, strict=True) if block is not None}
+    return [program.ops[turn.index] for turn in rturns if program.ops[turn.index].output not in known]
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Where a sweep backwards writes gradients."""
+
+    flow: Flow
+    gradients: Mapping[Value, Block]
+    partial: Mapping[tuple[Op, int], Block]
+    wishes: Wishes
+
+    def targets(self, op: Op, written: set[Value]) -> tuple[tuple[Block | None, ...], tuple[Block | None, ...]]:
+        """Return `into` and `add_to` of a Turn, and note in `written` what has a gradient now."""
+        into: list[Block | None] = []
+        add_to: list[Block | None] = []
+        for j, value in enumerate(op.inputs):
+            root = value.root
+            if not self.flow.wanted(root, self.wishes):
+                into.append(None)
+                add_to.append(None)
+            elif root in written:
+                # All readers but the last in order, which comes first in a sweep, were given a partial.
+                into.append(self.partial[op, j])
+                add_to.append(self.gradients[root])
+            else:
+                written.add(root)
+                into.append(self.gradients[root])
+                add_to.append(None)
+        return tuple(into), tuple(add_to)

@@ -67,6 +67,9 @@ def _module(layer: L.Layer, shape: tuple[int, ...], w: dict[str, torch.Tensor]) 
     if isinstance(layer, L.BatchNorm):
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return _fill(kind(shape[-1], layer.eps, layer.momentum), w["gain"], w["bias"])
+    if isinstance(layer, L.LayerNorm):
+        gain, bias = (w[name].permute(2, 0, 1) if len(shape) == 3 else w[name] for name in ("gain", "bias"))
+        return _fill(nn.LayerNorm(list(gain.shape), layer.eps), gain, bias)
     if isinstance(layer, L.Reshape):
         return ToImage(layer.shape) if len(layer.shape) == 3 else ToVector()
     if isinstance(layer, L.Flatten):
@@ -83,6 +86,29 @@ def _fill(module: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None) ->
         if bias is not None:
             module.bias.copy_(bias)
     return module
+
+
+def gradients(network: Network, modules: nn.Sequential) -> np.ndarray:
+    """Return the modules' weight gradients as a flat vector in npgan's order and layout."""
+    flat = np.zeros(network.size, str(network.dtype))
+    views = network.layout.by_layer(flat)
+    for (path, layer, _), module in zip(network.rows, modules, strict=True):
+        if path not in views:
+            continue
+        names = {"weight": "weight" if "weight" in views[path] else "gain", "bias": "bias"}
+        for theirs, ours in names.items():
+            parameter = getattr(module, theirs)
+            if parameter is None:
+                continue
+            g = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad.numpy()
+            if isinstance(layer, L.Dense) and g.ndim == 2:
+                g = g.T
+            elif g.ndim == 4:
+                g = g.transpose(2, 3, 1, 0)
+            elif g.ndim == 3:
+                g = g.transpose(1, 2, 0)
+            views[path][ours][...] = g
+    return flat
 
 
 def images(x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,16 @@ class NumpyBackend(Backend):
         return found
 
 
-def _blas() -> str:
-    """Return the name, version and core of the BLAS that NumPy uses, as far as it tells."""
+def numpy_blas() -> dict[str, Any]:
+    """Return what threadpoolctl knows of the BLAS that NumPy uses; empty where it knows nothing."""
     from threadpoolctl import threadpool_info
 
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            return " ".join(str(library.get(k)) for k in ("internal_api", "version", "architecture") if library.get(k))
-    return "unknown"
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    # SciPy may have brought another one; NumPy's wheels keep theirs beside the package.
+    near = str(Path(np.__file__).parents[1] / "numpy")
+    return next((each for each in libraries if each["filepath"].startswith(near)), libraries[0] if libraries else {})
+
+
+def _blas() -> str:
+    library = numpy_blas()
+    return " ".join(str(library[k]) for k in ("internal_api", "version", "architecture") if library.get(k)) or "unknown"

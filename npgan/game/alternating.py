@@ -22,6 +22,7 @@ from npgan.game.game import Game, Latent
 from npgan.game.player import Player
 
 Data = Callable[[int], tuple[Array, Array | None]]  # the number of a batch -> examples, labels
+Turn = Callable[[bool], float]  # whether it is a replay -> the player's loss; the gradient goes to the player
 
 
 class Alternating:
@@ -73,15 +74,17 @@ class Alternating:
             turn = step * self.n_critic + k
             x, labels = data(turn)
 
-            def discriminator_turn(turn: int = turn, x: Array = x, labels: Array | None = labels) -> float:
+            def discriminator_turn(again: bool, turn: int = turn, x: Array = x, labels: Array | None = labels) -> float:
                 game.generate(self.latent.draw(self._z, self.random, "latent", turn), labels, turn)
                 return game.discriminator_gradient(self.D.gradient, x, labels, turn)
 
             loss_d, norm_d = self._take_turn(self.D, discriminator_turn, step)
 
-        def generator_turn() -> float:
+        def generator_turn(again: bool) -> float:
             if self.fresh_noise:
-                game.generate(self.latent.draw(self._z, self.random, "latent of G", step), labels, turn)
+                self.latent.draw(self._z, self.random, "latent of G", step)
+            if self.fresh_noise or again:  # a Pass goes back once for each time that it went forward
+                game.generate(self._z, labels, turn)
             return game.generator_gradient(self.G.gradient, labels, turn)
 
         loss_g, norm_g = self._take_turn(self.G, generator_turn, step)
@@ -94,21 +97,21 @@ class Alternating:
             "grad_norm_g": norm_g,
         }
 
-    def _take_turn(self, player: Player, turn: Callable[[], float], step: int) -> tuple[float, float]:
+    def _take_turn(self, player: Player, turn: Turn, step: int) -> tuple[float, float]:
         """Compute a player's gradient and update it; where something is not finite, find out what and stop."""
-        loss = turn()
+        loss = turn(False)
         norm = player.clip()
         if not (isfinite(loss) and isfinite(norm)):
             self._explain(player, turn, step)
         player.update(step)
         return loss, norm
 
-    def _explain(self, player: Player, turn: Callable[[], float], step: int) -> None:
+    def _explain(self, player: Player, turn: Turn, step: int) -> None:
         """Replay the turn with every array checked. Nothing was updated, and every draw is a function of the step."""
         name = player.network.name
         try:
             with self.game.checked():
-                turn()
+                turn(True)
         except NonFiniteError as found:
             raise NonFiniteError(f"step {step}, {name}'s turn: {found}; its weights were not updated") from None
         raise NonFiniteError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from npgan.errors import ConfigError
 from npgan.losses import Loss, Term
 from npgan.network import Arena, Network
 from npgan.network.watch import raise_non_finite
+from npgan.penalties import GradientPenalty, Penalized
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Latent:
 class Game:
     """Generator against discriminator, at one batch size, with the memory of a whole training step.
 
-    L_D = mean real(D(x)) + mean fake(D(G(z))),  L_G = mean generator(D(G(z))); the loss gives the three functions.
+    L_D = mean real(D(x)) + mean fake(D(G(z))) + penalties,  L_G = mean generator(D(G(z))); the loss gives the three
+    functions.
 
     Parameters
     ----------
@@ -51,9 +53,29 @@ class Game:
         On one backend, in one dtype; G's output is D's input. D ends in logits.
     loss : Loss
     batch : int
+    penalties : sequence of GradientPenalty
+        On D.
+    random : Random, optional
+        Of the points where penalties are evaluated; by default D's.
+
+    Attributes
+    ----------
+    score_real, score_fake : float
+        Mean logit of the last turn of D.
+    penalty : float
+        Sum of the penalties of the last turn in which one was evaluated.
     """
 
-    def __init__(self, generator: Network, discriminator: Network, loss: Loss, batch: int) -> None:
+    def __init__(
+        self,
+        generator: Network,
+        discriminator: Network,
+        loss: Loss,
+        batch: int,
+        *,
+        penalties: Sequence[GradientPenalty] = (),
+        random: Random | None = None,
+    ) -> None:
         G, D = generator, discriminator
         if G.output_shape != D.input_shape:
             raise ConfigError(f"{G.name} makes {G.output_shape}, but {D.name} takes {D.input_shape}")
@@ -70,7 +92,10 @@ class Game:
         self.judge = D.new_pass(batch, arena=shared, name="judge")
         self._dscore = G.backend.empty((batch, *D.output_shape), D.dtype)
         self._weights = G.backend.empty((batch,), D.dtype) if loss.class_weights is not None else None
+        self.penalties = [Penalized(penalty, D, batch, shared) for penalty in penalties]
+        self._random = random or D.random
         self.score_real = self.score_fake = float("nan")
+        self.penalty = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -92,7 +117,12 @@ class Game:
         value, dscore = self._term(self.loss.fake, score, labels)
         self.score_fake = float(score.mean())
         self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=False)
-        return loss + value
+        loss += value
+        due = [each for each in self.penalties if each.due(step)]
+        if due:
+            self.penalty = sum(each.add_gradient(out, x, self.fake.y, condition, self._random, step) for each in due)
+            loss += self.penalty
+        return loss
 
     def generator_gradient(self, out: Array, labels: Array | None, step: int) -> float:
         """Write dL_G/dtheta_G to `out` for the fakes of the last `generate`; return L_G.
@@ -123,7 +153,7 @@ class Game:
     @contextmanager
     def checked(self) -> Iterator[None]:
         """Check every array of every layer while in the block; the first bad one raises NonFiniteError."""
-        passes = (self.fake, self.on_real, self.on_fake, self.judge)
+        passes = (self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties))
         for p in passes:
             p.watch = raise_non_finite
         try:

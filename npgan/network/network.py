@@ -134,6 +134,27 @@ class Network:
     def _host_zeros(self, size: int) -> Array:
         return np.zeros(size, self.dtype)
 
+    def clone(self, *, backend: str | Backend | None = None, dtype: Any = None) -> Network:
+        """Return the same network with copies of its weights and state, elsewhere or in another dtype.
+
+        Here the conversion is asked for, so it is made.
+        """
+        backend = self.backend if backend is None else get_backend(backend)
+        twin = Network(
+            self.layers,
+            self.input_shape,
+            condition_shape=self.condition_shape,
+            input_dtype=self._input.dtype,
+            condition_dtype=None if self._condition is None else self._condition.dtype,
+            backend=backend,
+            dtype=self.dtype if dtype is None else dtype,
+            seed=self.random.seed,
+            name=self.name,
+        )
+        host = self.backend.to_host
+        twin.load(host(self.theta).astype(twin.dtype), host(self.state).astype(twin.dtype))
+        return twin
+
     # ---------------------------------------------------------------- weights
 
     @property

@@ -185,7 +185,7 @@ class Pass:
                 self.watch(op.where, "forward", {**_numbered("x", f.xs), **f.w, "y": f.y})
         self._version = self.network.version
         self._ran = "forward"
-        self._moved, self._rtheta = frozenset(), None
+        self._moved, self._rtheta, self._rwishes = frozenset(), None, (False, False, False)
         return self._y
 
     def backward(

@@ -102,8 +102,9 @@ class Memory:
             self._plan_gradients(self.rgradients, self.rpartial, lambda i: 4 * n - 1 - i)
         if keep_all:
             _live_on(self.blocks(), self._end)
-        elif order == 2:  # R-sweeps may run many times after one forward and backward
-            _live_on([*self.values.values(), *self.gradients.values(), *self._saved_blocks()], self._end)
+        elif order == 2:  # R-sweeps may run many times after one forward, and backward between rforward and rbackward
+            groups = (self.values, self.gradients, self.rvalues)
+            _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], self._end)
 
     def blocks(self) -> list[Block]:
         """Return all of them."""

@@ -54,7 +54,7 @@ def generator(size: int, image_channels: int, channels: int, recipe: str) -> lis
         norm(),
         ReLU(),
     ]
-    for i in range(count - 1):
+    for _ in range(count - 1):
         width //= 2
         layers += [ConvTranspose2d(width, 4, stride=2, padding=1, bias=False, init=WEIGHTS), norm(), ReLU()]
     return [*layers, ConvTranspose2d(image_channels, 4, stride=2, padding=1, init=WEIGHTS), Tanh()]

@@ -10,6 +10,7 @@ from typing import Any
 from npgan.backend.base import Shape
 from npgan.errors import ConfigError
 from npgan.layers import Layer
+from npgan.options import number, whole
 
 Networks = tuple[list[Layer], list[Layer]]
 
@@ -65,9 +66,13 @@ class Recipe:
             if key not in known:
                 close = get_close_matches(key, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
-                raise ConfigError(f"recipe {self.name} has no setting model.{key}{hint} (there are {', '.join(known)})")
-            if isinstance(value, bool) or not isinstance(value, type(known[key])) or value <= 0:
-                raise ConfigError(f"model.{key} is {value!r}, expected a number above 0 such as {known[key]!r}")
+                raise ConfigError(
+                    f"recipe {self.name} has no setting model.{key}{hint} (there are {', '.join(known) or 'none'})"
+                )
+            if isinstance(known[key], int):
+                whole(f"model.{key}", value, least=1)
+            else:
+                number(f"model.{key}", value, least=0)
         if self.conditional and not fit.classes:
             raise ConfigError(f"recipe {self.name} needs data with class labels, and these have none")
         return self.networks(fit)

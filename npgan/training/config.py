@@ -6,6 +6,7 @@ A recipe gives the values that differ from the defaults here, a config file or t
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 from collections.abc import Mapping
@@ -27,12 +28,11 @@ class PlayerConfig:
     lr: float = 2e-4
     schedule: str = "constant"
     schedule_options: dict[str, Any] = field(default_factory=dict)
-    clip_norm: float | None = None  # of the gradient
-    clip_value: float | None = None  # of each element of the gradient
-    clip_weights: float | None = None  # of each weight, after the update
-    groups: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # {pattern = "*/bias", lr = 0.5, decay = 0, frozen = false}
+    clip_norm: float = 0.0  # of the gradient; 0: none
+    clip_value: float = 0.0  # of each element of the gradient; 0: none
+    clip_weights: float = 0.0  # of each weight, after the update; 0: none
+    # {ranges = "*/bias", lr = 0.5, weight_decay = 0, frozen = false}, ..., and {} for all the rest
+    groups: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ class Config:
         _at_least(self.latent, size=1)
         for name in ("generator", "discriminator"):
             player = getattr(self, name)
-            if not player.lr >= 0:
-                raise ConfigError(f"{name}.lr is {player.lr}, expected a number from 0")
+            for key in ("lr", "clip_norm", "clip_value", "clip_weights"):
+                if not 0 <= getattr(player, key) < math.inf:
+                    raise ConfigError(f"{name}.{key} is {getattr(player, key)}, expected a finite number from 0")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema is {self.ema}, expected a decay in [0, 1); 0 is none")
         if not 0 <= self.seed < 2**63:
@@ -190,9 +191,10 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         if not equals or not all(parts):
             raise ConfigError(f"--set {setting!r} is not key=value, such as generator.lr=1e-4")
         try:
-            value: Any = tomllib.loads(f"value = {text}")["value"]
+            parsed = tomllib.loads(f"value = {text}")
         except tomllib.TOMLDecodeError:
-            value = text.strip()
+            parsed = {}
+        value: Any = parsed["value"] if len(parsed) == 1 else text.strip()  # more: it has lines, and is no one value
         for part in reversed(parts):
             value = {part: value}
         values = merge(values, value)

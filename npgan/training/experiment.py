@@ -31,8 +31,8 @@ class Facts:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Facts:
-        """Return the facts of a data set."""
-        return cls(dataset.sample_shape, dataset.classes, dataset.value_range)
+        """Return the facts of a data set, in Python's own types whatever a user's Dataset has."""
+        return cls.read({name: getattr(dataset, name) for name in ("sample_shape", "classes", "value_range")})
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> Facts:
@@ -45,7 +45,7 @@ class Facts:
                 None if value_range is None else (float(value_range[0]), float(value_range[1])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ConfigError(f"the [facts] of the run's config.toml are damaged: {error!r}") from None
+            raise ConfigError(f"sample_shape, classes or value_range of the data make no sense: {error!r}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return them for TOML."""
@@ -93,6 +93,11 @@ class Experiment:
         self.generator, self.discriminator = build_networks(config, recipe, self.facts, self.backend)
         self.random = self.backend.random(config.seed)
         loss = get_loss(config.loss, backend=self.backend, **config.loss_options)
+        classes = self.facts.classes or ()
+        if loss.class_weights is not None and len(loss.class_weights) != len(classes):
+            raise ConfigError(
+                f"loss_options.class_weights has {len(loss.class_weights)} values for {len(classes)} classes"
+            )
         self.game = Game(self.generator, self.discriminator, loss, config.batch)
         ema = None
         if config.ema:
@@ -180,7 +185,9 @@ class Experiment:
         """
         for name, player in self.players.items():
             load_network(player.network, name, arrays)
-            player.optimizer.load_state(_part(arrays, f"{name}.optimizer/"), counters[name]["optimizer"])
+            moments = _part(arrays, f"{name}.optimizer/")
+            if set(moments) == set(player.optimizer.state()):  # else it is another optimizer, and begins afresh
+                player.optimizer.load_state(moments, counters[name]["optimizer"])
             if player.ema is not None:
                 mean = _part(arrays, f"{name}.ema/")
                 if mean:
@@ -240,4 +247,5 @@ def _player(network: Network, config: PlayerConfig, name: str, ema: Ema | None) 
         schedule = get_schedule(config.schedule, lr=config.lr, **config.schedule_options)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
-    return Player(network, optimizer, schedule, config.clip_norm, config.clip_value, config.clip_weights, ema)
+    norm, value, weights = config.clip_norm or None, config.clip_value or None, config.clip_weights or None
+    return Player(network, optimizer, schedule, norm, value, weights, ema)

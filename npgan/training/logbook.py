@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from npgan.backend.base import Array
+from npgan.errors import CheckpointError, NonFiniteError
 from npgan.training import checkpoint, pictures
 from npgan.training.experiment import Experiment
 from npgan.training.folder import RunFolder
@@ -28,15 +31,20 @@ class Logbook:
     def __init__(self, experiment: Experiment, folder: RunFolder, start: int) -> None:
         self.experiment, self.folder, self.config = experiment, folder, experiment.config.log
         self.title = f"{experiment.config.recipe} on {experiment.dataset.name}"
-        self.metrics = MetricsLog(folder.metrics_path)
-        self.metrics.truncate_to(start)
-        for old in folder.samples.glob("step-*.png"):
-            if int(old.stem.removeprefix("step-")) > start:
-                old.unlink()
-        self.board = TensorBoardLog(folder.events, start + 1 if start else None) if self.config.tensorboard else None
-        if start == 0:
-            self.picture(0)
-            self.save(0)
+        # A run that was stopped early has a line that an uninterrupted one would not have.
+        extra = start % self.config.every != 0 and start < experiment.config.steps
+        kept = start - 1 if extra else start
+        with ExitStack() as opened:
+            self.metrics = opened.enter_context(MetricsLog(folder.metrics_path))
+            self.metrics.truncate_to(kept)
+            _remove_pictures(folder.samples, start)
+            self.board: TensorBoardLog | None = None
+            if self.config.tensorboard:
+                self.board = opened.enter_context(TensorBoardLog(folder.events, kept + 1 if start else None))
+            if start == 0:
+                self.picture(0)
+                self.save(0)
+            self._opened = opened.pop_all()
 
     def after(self, step: int, metrics: dict[str, float], *, last: bool) -> None:
         """Write what is due after `step` steps; all of it after the last."""
@@ -48,8 +56,6 @@ class Logbook:
             self.picture(step)
         if step % self.config.checkpoint_every == 0 or last:
             self.save(step)
-        if last:
-            loss_plot(read(self.folder.metrics_path), self.folder.loss_plot_path, title=self.title)
 
     def picture(self, step: int) -> None:
         """Write the picture of samples from the fixed latents."""
@@ -61,10 +67,20 @@ class Logbook:
             self.board.image(step, "samples", array)
 
     def save(self, step: int) -> None:
-        """Write a checkpoint and remove the oldest."""
+        """Write a checkpoint and remove the oldest.
+
+        Raises
+        ------
+        NonFiniteError
+            An array is not finite. Nothing was written or removed: the last good checkpoint is still there.
+        """
         experiment, folder = self.experiment, self.folder.checkpoints
+        arrays = experiment.arrays()
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise NonFiniteError(f"step {step}: {name} holds a NaN or an infinity, so this step was not saved")
         meta = {"step": step, "counters": experiment.counters()}
-        checkpoint.save(checkpoint.checkpoint_path(folder, step), experiment.arrays(), meta)
+        checkpoint.save(checkpoint.checkpoint_path(folder, step), arrays, meta)
         checkpoint.prune(folder, self.config.keep, step)
 
     def __enter__(self) -> Logbook:
@@ -74,10 +90,23 @@ class Logbook:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.metrics.close()
-        finally:
-            if self.board is not None:
-                self.board.close()
+            self._opened.close()
+        except CheckpointError:
+            if error is None:  # else what went wrong first is what a user must know
+                raise
+        if error is None:
+            loss_plot(read(self.folder.metrics_path), self.folder.loss_plot_path, title=self.title)
+
+
+def _remove_pictures(folder: Path, start: int) -> None:
+    """Remove the pictures of steps after `start`, and no other file that somebody has put there."""
+    for path in folder.glob("step-*.png"):
+        step = path.stem.removeprefix("step-")
+        if step.isdecimal() and int(step) > start:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise CheckpointError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def sample_picture(experiment: Experiment, n: int) -> Array | None:

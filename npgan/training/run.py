@@ -9,8 +9,7 @@ from npgan.backend import get_backend
 from npgan.backend.base import Array
 from npgan.errors import CheckpointError, ConfigError
 from npgan.game import Latent
-from npgan.network import Network
-from npgan.recipes import Recipe, get_recipe
+from npgan.recipes import RECIPES, Recipe
 from npgan.training import checkpoint
 from npgan.training.config import Config, build
 from npgan.training.experiment import Facts, build_networks, load_network
@@ -51,7 +50,7 @@ class Run:
         self.folder = RunFolder.open(path)
         self.path = self.folder.path
         self.config, self.facts, _ = read_run_config(self.folder)
-        recipe = recipe or get_recipe(self.config.recipe)
+        recipe = recipe or recipe_of(self.config)
         where = get_backend(backend or self.config.backend)
         self.generator, self.discriminator = build_networks(self.config, recipe, self.facts, where)
         found, self.warnings = checkpoint.latest(self.folder.checkpoints)
@@ -59,7 +58,7 @@ class Run:
         load_network(self.discriminator, "D", found.arrays)
         load_network(self.generator, "G", found.arrays)
         mean = found.arrays.get("G.ema/mean")
-        if mean is not None:
+        if mean is not None and self.step:  # before the first step there is nothing to average
             self.generator.load(mean)
         self._latent = Latent((self.config.latent.size,), self.config.latent.distribution)
         self._classes = self.facts.classes if recipe.conditional else None
@@ -76,10 +75,6 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of ``metrics.jsonl``."""
         return read(self.folder.metrics_path)
-
-    def networks(self) -> tuple[Network, Network]:
-        """Return G and D."""
-        return self.generator, self.discriminator
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.config.recipe} on {self.config.data.name}, step {self.step}>"
@@ -102,6 +97,13 @@ def read_run_config(folder: RunFolder) -> tuple[Config, Facts, dict[str, Any]]:
     except ConfigError as error:
         # Nothing that somebody typed is wrong: the run is damaged.
         raise CheckpointError(f"{folder.config_path} is not the config of a run: {error}") from None
+
+
+def recipe_of(config: Config) -> Recipe:
+    """Return the recipe of a run's config, or raise ConfigError where it is a user's own."""
+    if config.recipe not in RECIPES:
+        raise ConfigError(f"the run is of a recipe of your own, {config.recipe!r}: give it, with recipe=")
+    return RECIPES[config.recipe]
 
 
 def step_of(found: checkpoint.Checkpoint) -> int:

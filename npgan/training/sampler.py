@@ -30,6 +30,8 @@ class Sampler:
 
     def latents(self, n: int, *, seed: int | None = None) -> Array:
         """Return n latents (n, *latent); the first k of n + 1 are the same as the k first of n."""
+        if n < 0:
+            raise ConfigError(f"n is {n}, expected a number of samples from 0")
         backend = self.generator.backend
         z = backend.empty((n, *self.latent.shape), self.generator.dtype)
         return self.latent.draw(z, backend.random(self.seed if seed is None else seed), "samples", 0)
@@ -38,12 +40,11 @@ class Sampler:
         """Return labels so that a picture of n samples has a row for each class, or None where there are none."""
         if self.classes is None:
             return None
-        rows = min(n, len(self.classes))
-        return np.arange(n) * rows // n if n else np.zeros(0, np.int64)
+        return np.arange(n) // (self.columns(n) or 1)
 
     def columns(self, n: int) -> int | None:
         """Return the columns of a picture of n samples with a row a class; None where any will do."""
-        return None if self.classes is None else -(-n // min(n, len(self.classes)))
+        return None if self.classes is None else -(-n // len(self.classes))
 
     def draw(self, n: int, *, seed: int | None = None, labels: Array | int | None = None) -> Array:
         """Return n samples (n, *sample_shape) on the host.
@@ -66,13 +67,16 @@ class Sampler:
                 raise ConfigError("labels were given, but this generator does not read any")
             given = None
         else:
-            chosen = self.labels(n) if labels is None else np.broadcast_to(np.asarray(labels, np.int64), (n,))
-            assert chosen is not None
+            chosen = np.asarray(self.labels(n) if labels is None else labels)
+            if chosen.dtype.kind not in "iu" or chosen.shape not in ((), (n,)):
+                raise ConfigError(
+                    f"labels are {chosen.dtype} {chosen.shape}, expected a whole number, or as many as samples: ({n},)"
+                )
             if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self.classes)):
                 raise ConfigError(
                     f"labels go from {chosen.min()} to {chosen.max()}, expected 0 to {len(self.classes) - 1}"
                 )
-            given = self.generator.backend.asarray(np.ascontiguousarray(chosen, np.int64))
+            given = self.generator.backend.asarray(np.full(n, chosen, np.int64))
         return self.generator.backend.to_host(self.generator(z, given))
 
     def interpolate(self, rows: int, steps: int, *, seed: int | None = None, label: int | None = None) -> Array:
@@ -90,10 +94,15 @@ class Sampler:
                 (a * a).sum(-1, keepdims=True) * (b * b).sum(-1, keepdims=True)
             )
             angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-            sine = np.maximum(np.sin(angle), 1e-12)
-            walk = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / sine
+            sine = np.sin(angle)
+            # Through latents in one direction, or in opposite ones, there is no one great circle.
+            straight = sine < 1e-6
+            sine[straight] = 1.0
+            from_a = np.where(straight, 1 - t, np.sin((1 - t) * angle) / sine)
+            from_b = np.where(straight, t, np.sin(t * angle) / sine)
         else:
-            walk = (1 - t) * a + t * b
+            from_a, from_b = 1 - t, t
+        walk = from_a * a + from_b * b
         z = self.generator.backend.asarray(walk.reshape(rows * steps, *self.latent.shape), self.generator.dtype)
         labels: Array | int | None = label
         if self.classes is not None and label is None:

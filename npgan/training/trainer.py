@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from npgan.data import Dataset
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.data import Dataset, open_dataset
 from npgan.errors import CheckpointError, ConfigError, NonFiniteError
 from npgan.recipes import Recipe, get_recipe
 from npgan.training import checkpoint
@@ -16,20 +20,20 @@ from npgan.training.experiment import Experiment, Facts
 from npgan.training.folder import RunFolder, environment, environment_changes
 from npgan.training.logbook import Logbook
 from npgan.training.progress import Progress
-from npgan.training.run import Run, read_run_config, step_of
+from npgan.training.run import Run, read_run_config, recipe_of, step_of
 from npgan.training.signals import StopSignals
 
 Callback = Callable[[int, dict[str, float], Experiment], bool | None]
 OnStart = Callable[[Experiment, RunFolder], None]
 
 # A Wasserstein critic must be kept Lipschitz; without a penalty that is done by clipping (Arjovsky et al. 2017).
-_LOSS_SETTINGS: dict[str, dict[str, Any]] = {"wasserstein": {"discriminator": {"clip_weights": 0.01}}}
+_CLIP_WEIGHTS = {"wasserstein": 0.01}
 
 
 def train(
     recipe: str | Recipe = "dcgan",
     *,
-    data: str | Path | Dataset | None = None,
+    data: str | Path | Dataset | Array | None = None,
     data_dir: str | Path | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -47,8 +51,9 @@ def train(
     ----------
     recipe : str or Recipe
         A name of `npgan.recipes.RECIPES`, or a Recipe of your own.
-    data : str, Path or Dataset, optional
-        A named data set, a file or folder, or a Dataset of your own; by default the recipe's.
+    data : str, Path, Dataset or array, optional
+        A named data set, a file or folder, or a Dataset of your own or an array (see `open_dataset`); by default the
+        recipe's.
     data_dir : path, optional
         Where the files of a named data set are.
     steps : int, optional
@@ -79,15 +84,12 @@ def train(
         See `npgan.errors`; what was saved before stays.
     """
     found = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
-    given: dict[str, Any] = {"steps": steps, "seed": seed, "backend": backend}
-    given = {key: value for key, value in given.items() if value is not None}
-    given["data"] = {"name": str(data)} if isinstance(data, str | Path) else {}
-    if data_dir is not None:
-        given["data"]["dir"] = str(data_dir)
-    if isinstance(data, Dataset):
-        given["data"]["name"] = data.name
+    own = None if isinstance(data, str | Path) else _own_data(data)
+    name = data if own is None else own.name
+    where = {"name": None if name is None else str(name), "dir": None if data_dir is None else str(data_dir)}
+    given = _given({"steps": steps, "seed": seed, "backend": backend, "data": _given(where) or None})
     config = resolve(found, merge(settings or {}, given))
-    experiment = Experiment(config, found, data if isinstance(data, Dataset) else None)
+    experiment = Experiment(config, found, own)
     folder = RunFolder.create(out if out is not None else _free_name(config))
     with folder.lock():
         folder.write_config(
@@ -103,7 +105,7 @@ def resume(
     *,
     steps: int | None = None,
     settings: Mapping[str, Any] | None = None,
-    data: Dataset | None = None,
+    data: Dataset | Array | None = None,
     recipe: Recipe | None = None,
     callbacks: Sequence[Callback] = (),
     max_time: float | None = None,
@@ -124,7 +126,8 @@ def resume(
         The new total.
     settings : mapping, optional
         Settings that win over the saved ones; what changes is printed.
-    data, recipe : Dataset, Recipe, optional
+    data : Dataset or array, optional
+    recipe : Recipe, optional
         Those of your own that the run was begun with.
     callbacks, max_time, quiet, on_start
         As for `train`.
@@ -142,15 +145,19 @@ def resume(
     with folder.lock():
         old, facts, old_environment = read_run_config(folder)
         new = build(override(old.to_dict(), merge(settings or {}, {} if steps is None else {"steps": steps})))
-        found_recipe = recipe or get_recipe(new.recipe)
-        experiment = Experiment(new, found_recipe, data)
+        experiment = Experiment(new, recipe or recipe_of(new), _own_data(data))
         _check_facts(facts, experiment.facts)
-        found, notes = checkpoint.latest(folder.checkpoints)
-        step = step_of(found)
-        if new.steps < step:
-            raise ConfigError(f"steps is {new.steps}, but the run is at step {step} already; steps are counted in all")
-        experiment.load(found.arrays, found.meta["counters"])
-        checkpoint.prune(folder.checkpoints, new.log.keep, step)
+        step = 0
+        notes: list[str] = []
+        if not _never_began(folder):
+            found, notes = checkpoint.latest(folder.checkpoints)
+            step = step_of(found)
+            if new.steps < step:
+                raise ConfigError(
+                    f"steps is {new.steps}, but the run is at step {step} already; steps are counted in all"
+                )
+            experiment.load(found.arrays, found.meta["counters"])
+            checkpoint.prune(folder.checkpoints, new.log.keep, step)
         now = environment(experiment.backend)
         notes += differences(old, new) + environment_changes(old_environment, now)
         if not quiet:
@@ -164,16 +171,16 @@ def resume(
 
 
 def resolve(recipe: Recipe, settings: Mapping[str, Any]) -> Config:
-    """Return the config of a recipe under these settings: defaults, then the recipe's, the loss's, and the user's."""
-    loss = settings.get("loss", recipe.settings.get("loss", Config.loss))
-    values = merge(recipe.settings, _LOSS_SETTINGS.get(loss, {}) if isinstance(loss, str) else {})
-    return build({**override(values, settings), "recipe": recipe.name})
+    """Return the config of a recipe under these settings: defaults, then the loss's, the recipe's and the user's."""
+    base = merge(_loss_settings(recipe.settings.get("loss", Config.loss)), recipe.settings)
+    return build({**override(base, settings), "recipe": recipe.name})
 
 
 def override(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of `base` with those of `settings` winning.
 
-    Where these name another loss, optimizer or schedule, the options of the old one go with it.
+    Where these name another loss, optimizer or schedule, the options of the old one go with it, and so does the
+    clipping of D's weights, which belongs to the loss.
     """
     kept = _without_stale_options(base, settings, {"loss": Config.loss})
     defaults = {"optimizer": PlayerConfig.optimizer, "schedule": PlayerConfig.schedule}
@@ -181,7 +188,14 @@ def override(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
         own, given = base.get(player), settings.get(player)
         if isinstance(own, Mapping) and isinstance(given, Mapping):
             kept[player] = _without_stale_options(own, given, defaults)
+    loss = base.get("loss", Config.loss)
+    if settings.get("loss", loss) != loss:
+        kept = merge(kept, _loss_settings(settings["loss"]))
     return merge(kept, settings)
+
+
+def _loss_settings(loss: object) -> dict[str, Any]:
+    return {"discriminator": {"clip_weights": _CLIP_WEIGHTS.get(str(loss), 0.0)}}
 
 
 def _without_stale_options(
@@ -206,6 +220,7 @@ def _loop(
     done = start
     try:
         with (
+            np.errstate(all="ignore"),  # what is not finite is found by the step's checks, and named
             StopSignals() as signals,
             Logbook(experiment, folder, start) as log,
             Progress(config.steps, start, max_time, quiet) as progress,
@@ -221,14 +236,41 @@ def _loop(
                 if last:
                     break
     except NonFiniteError as error:
-        saved = step_of(checkpoint.latest(folder.checkpoints)[0])
-        raise NonFiniteError(
-            f"{error}. The checkpoint of step {saved} is untouched: go on from it with a lower learning rate "
-            f"(--resume {folder.path} --set generator.lr=...), gradient clipping or another loss"
-        ) from None
+        raise NonFiniteError(f"{error}{_advice(folder)}") from None
     finally:
         experiment.close()
     return Run(folder.path, recipe=experiment.recipe, stopped_by=signals.name)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _advice(folder: RunFolder) -> str:
+    """Return what to do about a value that is not finite."""
+    with suppress(CheckpointError):  # it was there before the first checkpoint
+        saved = step_of(checkpoint.latest(folder.checkpoints)[0])
+        return (
+            f". The checkpoint of step {saved} is untouched: go on from it with a lower learning rate "
+            f"(--resume {folder.path} --set generator.lr=...), gradient clipping or another loss"
+        )
+    return ""
+
+
+def _own_data(data: Any) -> Dataset | None:
+    """Return a user's Dataset or array as a Dataset; None for None."""
+    if data is not None and not isinstance(data, Dataset | np.ndarray):
+        raise ConfigError(
+            f"data is a {type(data).__name__}, expected a Dataset or an array; the name or path of others is the "
+            "setting data.name"
+        )
+    return None if data is None else open_dataset(data)
+
+
+def _never_began(folder: RunFolder) -> bool:
+    """Return whether a run was stopped before its first checkpoint: it begins at the beginning, with nothing lost."""
+    metrics = folder.metrics_path
+    return not any(folder.checkpoints.glob("step-*.safetensors")) and not (metrics.exists() and metrics.stat().st_size)
 
 
 def _check_facts(old: Facts, new: Facts) -> None:

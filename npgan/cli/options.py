@@ -1,0 +1,64 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+COMPUTING = "Computing"
+PRINTING = "Printing"
+
+_DEBUG = "NPGAN_DEBUG"
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class BackendName(StrEnum):
+    """Where to compute."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+def _remember_debug(wanted: bool) -> bool:
+    if wanted:
+        os.environ[_DEBUG] = "1"
+    return wanted
+
+
+def debugging() -> bool:
+    """Return whether errors are to be shown with their traceback."""
+    return os.environ.get(_DEBUG, "") not in ("", "0")
+
+
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON object on standard output.", rich_help_panel=PRINTING)
+]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        metavar="",
+        callback=_remember_debug,
+        help=f"Show errors with a traceback (also: {_DEBUG}=1).",
+        rich_help_panel=PRINTING,
+    ),
+]
+
+
+def duration(text: str) -> float:
+    """Return the seconds of ``"90"``, ``"90s"``, ``"1.5m"``, ``"2h"`` or ``"1h30m"``; more than 0.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is none of these.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not 0 < seconds < float("inf"):
+        raise typer.BadParameter(f"{text!r} is not a time above 0, such as 90, 90s, 10m, 2h or 1h30m")
+    return seconds

@@ -1,0 +1,179 @@
+"""A gradient penalty and its gradient.
+
+At points x̂ᵢ, with S = Σᵢ D(x̂ᵢ) and g = ∂S/∂x̂, sample i is charged for the norm nᵢ = ‖gᵢ‖ of its own gradient:
+
+    P = (weight / N) Σᵢ (nᵢ - target)²        or, one-sided, only where nᵢ > target
+
+P is a function of g, and g is what `backward` gives, a function of D's weights. With v = ∂P/∂g held fixed,
+
+    ∂P/∂θ = ∂<v, g>/∂θ = ∂/∂θ (d/dt S(x̂ + t v; θ)) = R_v[∂S/∂θ],
+
+the R-operator of the weight gradient along the input direction v. So one forward, one backward, one rforward with
+rx = v and one rbackward with rdy = 0 give the penalty and its exact gradient, batch statistics and all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.backend.random import Random
+from npgan.errors import ConfigError
+from npgan.network import Arena, Network
+from npgan.options import find, number, whole
+from npgan.penalties.points import POINTS
+
+
+@dataclass(frozen=True)
+class GradientPenalty:
+    """What is charged, and where.
+
+    Parameters
+    ----------
+    name, paper : str
+    points : str
+        Where the gradient is taken: a key of `POINTS`.
+    weight : float
+        At least 0. The factor of the mean; R1's γ / 2.
+    target : float
+        The norm that costs nothing, at least 0.
+    norm : float
+        p of the Lp norm over all elements of a sample's gradient, 1 to infinity.
+    one_sided : bool
+        Charge only norms above the target.
+    noise : float
+        For ``"perturbed"`` points: the deviation of the noise, in standard deviations of the batch.
+    every : int
+        Evaluate in every k-th turn of the critic only, times k ("lazy regularization", Karras et al. 2020, StyleGAN2,
+        section 3.2). The gradient is added to that of the loss before the optimizer sees it, so Adam's learning rate
+        and betas are left as they are; Karras et al. take separate steps and correct them by k / (k + 1).
+    """
+
+    name: str
+    paper: str
+    points: str
+    weight: float = 1.0
+    target: float = 0.0
+    norm: float = 2.0
+    one_sided: bool = False
+    noise: float = 0.5
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        find(f"penalty {self.name}: points", POINTS, self.points)
+        for option, least in (("weight", 0.0), ("target", 0.0), ("noise", 0.0)):
+            object.__setattr__(
+                self, option, number(f"penalty {self.name}: {option}", getattr(self, option), least=least)
+            )
+        whole(f"penalty {self.name}: every", self.every, least=1)
+        if isinstance(self.norm, bool) or not isinstance(self.norm, int | float) or not self.norm >= 1.0:
+            raise ConfigError(f"penalty {self.name}: norm is {self.norm!r}, expected 1 to infinity")
+
+    def value_and_gradient(self, v: Array, g: Array) -> Any:
+        """Write ∂P/∂g to v (N, ...) for the gradients g (N, ...), and return P.
+
+        Where a norm is 0 its gradient is taken as 0; for p = 1 and p = ∞ the signs and the first largest element are
+        taken as fixed. Complex-analytic away from there.
+        """
+        rows, out = g.reshape(len(g), -1), v.reshape(len(g), -1)
+        n = _norms(rows, self.norm)
+        over = n - self.target
+        if self.one_sided:
+            over = np.where(over.real > 0, over, 0 * over)
+        factor = 2.0 * self.weight / len(g)
+        out[...] = (factor * over)[:, None] * _norm_gradients(rows, n, self.norm)
+        return (self.weight / len(g)) * (over * over).sum()
+
+
+def _norms(g: Any, p: float) -> Any:
+    """g (N, F) -> (N,)."""
+    if p == 2.0:
+        return np.sqrt((g * g).sum(axis=1))
+    size = np.where(g.real < 0, -g, g)
+    if np.isinf(p):
+        return size[np.arange(len(g)), size.real.argmax(axis=1)]
+    # Divided by the largest, so that powers neither overflow nor vanish; a factor of 1 where all are 0.
+    largest = size.real.max(axis=1, keepdims=True)
+    largest = np.where(largest > 0, largest, 1.0).astype(size.real.dtype)
+    return ((size / largest) ** p).sum(axis=1) ** (1.0 / p) * largest[:, 0]
+
+
+def _norm_gradients(g: Any, n: Any, p: float) -> Any:
+    """∂n/∂g (N, F), 0 where the norm is 0."""
+    safe = np.where(n.real > 0, n, 1.0)[:, None].astype(g.dtype)
+    if p == 2.0:
+        return g / safe
+    signs = np.sign(g.real).astype(g.dtype)
+    if np.isinf(p):
+        chosen = np.zeros_like(g)
+        rows = np.arange(len(g))
+        columns = np.where(g.real < 0, -g.real, g.real).argmax(axis=1)
+        chosen[rows, columns] = signs[rows, columns]
+        return chosen
+    return signs * (signs * g / safe) ** (p - 1.0)
+
+
+class Penalized:
+    """A penalty on a critic at one batch size, with the memory that it takes.
+
+    Parameters
+    ----------
+    penalty : GradientPenalty
+    critic : Network
+        D. Every layer needs R-maps.
+    batch : int
+    arena : Arena, optional
+        Shared with the critic's other Passes.
+
+    Raises
+    ------
+    SecondOrderError
+        A layer of the critic has no R-maps.
+    """
+
+    def __init__(self, penalty: GradientPenalty, critic: Network, batch: int, arena: Arena | None = None) -> None:
+        self.penalty, self.critic = penalty, critic
+        self.on_points = critic.new_pass(batch, order=2, arena=arena, name=penalty.name)
+        shape, empty = (batch, *critic.input_shape), critic.backend.empty
+        self._x, self._v = empty(shape, critic.dtype), empty(shape, critic.dtype)
+        self._ones = empty((batch, *critic.output_shape), critic.dtype)
+        self._ones[...] = 1
+
+    def due(self, turn: int) -> bool:
+        """Return whether the penalty is evaluated in this turn."""
+        return turn % self.penalty.every == 0
+
+    def add_gradient(
+        self, dtheta: Array, real: Array, fake: Array, condition: Array | None, random: Random, turn: int
+    ) -> float:
+        """Add k ∂P/∂θ to dtheta (P,), where the penalty is evaluated in every k-th turn, and return P."""
+        POINTS[self.penalty.points](self._x, real, fake, self.penalty.noise, random, self.penalty.name, turn)
+        return float(self.at(self._x, dtheta, condition, scale=self.penalty.every, accumulate=True, step=turn))
+
+    def at(
+        self,
+        x: Array,
+        dtheta: Array,
+        condition: Array | None = None,
+        *,
+        scale: float = 1.0,
+        accumulate: bool = False,
+        step: int = 0,
+    ) -> Any:
+        """Write (or add) scale ∂P/∂θ at the points x (N, ...) to dtheta (P,), and return P.
+
+        The critic's running statistics stay as they are.
+        """
+        p = self.on_points
+        p.forward(x, condition, step=step, update_stats=False)
+        g = p.backward(self._ones)
+        assert g is not None
+        value = self.penalty.value_and_gradient(self._v, g)
+        if scale != 1.0:
+            self._v *= scale
+        p.rforward(self._v)
+        p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=False)
+        return value

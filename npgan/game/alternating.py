@@ -88,7 +88,7 @@ class Alternating:
             return game.generator_gradient(self.G.gradient, labels, turn)
 
         loss_g, norm_g = self._take_turn(self.G, generator_turn, step)
-        return {
+        found = {
             "loss_d": loss_d,
             "loss_g": loss_g,
             "score_real": game.score_real,
@@ -96,6 +96,7 @@ class Alternating:
             "grad_norm_d": norm_d,
             "grad_norm_g": norm_g,
         }
+        return {**found, "penalty": game.penalty} if game.penalties else found
 
     def _take_turn(self, player: Player, turn: Turn, step: int) -> tuple[float, float]:
         """Compute a player's gradient and update it; where something is not finite, find out what and stop."""

@@ -7,14 +7,16 @@ from difflib import get_close_matches
 from npgan.errors import ConfigError
 from npgan.recipes.cgan import CGAN
 from npgan.recipes.dcgan import DCGAN
+from npgan.recipes.dcgan_r1 import DCGAN_R1
 from npgan.recipes.dcgan_upsample import DCGAN_UPSAMPLE
 from npgan.recipes.mlp import MLP, MLP_1024
 from npgan.recipes.recipe import Fit, Recipe
 from npgan.recipes.ring import RING
+from npgan.recipes.wgan_gp import WGAN_GP
 
 __all__ = ["RECIPES", "Fit", "Recipe", "get_recipe"]
 
-RECIPES = {recipe.name: recipe for recipe in (MLP, MLP_1024, RING, DCGAN, DCGAN_UPSAMPLE, CGAN)}
+RECIPES = {recipe.name: recipe for recipe in (MLP, MLP_1024, RING, DCGAN, DCGAN_UPSAMPLE, CGAN, WGAN_GP, DCGAN_R1)}
 
 
 def get_recipe(name: str) -> Recipe:

@@ -85,6 +85,7 @@ class Config:
     backend: str = "cpu"
     loss: str = "non-saturating"
     loss_options: dict[str, Any] = field(default_factory=dict)  # smoothing, class_weights, ...
+    penalties: list[dict[str, Any]] = field(default_factory=list)  # on D: {name = "r1", gamma = 10, every = 1}
     n_critic: int = 1
     fresh_noise: bool = False
     ema: float = 0.0  # decay of the average of G's weights that samples are drawn from; 0: none

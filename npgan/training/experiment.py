@@ -16,6 +16,7 @@ from npgan.game import Alternating, Game, Latent, Player
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import Ema, get_optimizer, get_schedule
+from npgan.penalties import PENALTIES, GradientPenalty, get_penalty
 from npgan.recipes import Fit, Recipe
 from npgan.training.config import Config, PlayerConfig
 from npgan.training.sampler import Sampler
@@ -98,7 +99,10 @@ class Experiment:
             raise ConfigError(
                 f"loss_options.class_weights has {len(loss.class_weights)} values for {len(classes)} classes"
             )
-        self.game = Game(self.generator, self.discriminator, loss, config.batch)
+        penalties = [_penalty(table) for table in config.penalties]
+        self.game = Game(
+            self.generator, self.discriminator, loss, config.batch, penalties=penalties, random=self.random
+        )
         ema = None
         if config.ema:
             ema = Ema(self.generator.size, config.dtype, decay=config.ema, backend=self.backend)
@@ -230,6 +234,12 @@ def _open(config: Config) -> Dataset:
         image_size=data.image_size,
         grayscale=data.grayscale or None,
     )
+
+
+def _penalty(table: Mapping[str, Any]) -> GradientPenalty:
+    if "name" not in table:
+        raise ConfigError(f"penalties has {dict(table)!r} without a name; there are {', '.join(PENALTIES)}")
+    return get_penalty(**table)
 
 
 def _player(network: Network, config: PlayerConfig, name: str, ema: Ema | None) -> Player:

@@ -191,6 +191,8 @@ def override(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
     loss = base.get("loss", Config.loss)
     if settings.get("loss", loss) != loss:
         kept = merge(kept, _loss_settings(settings["loss"]))
+    if settings.get("penalties"):  # which keep a Wasserstein critic Lipschitz in another way
+        kept = merge(kept, {"discriminator": {"clip_weights": 0.0}})
     return merge(kept, settings)
 
 

@@ -46,7 +46,7 @@ CRITICS = {
 }
 PENALTIES = {
     "wgan-gp": ({}, lambda n: 10.0 * ((n - 1.0) ** 2).mean()),
-    "wgan-gp-one-sided": ({"one_sided": True}, lambda n: 10.0 * ((n - 1.0).clamp(min=0.0) ** 2).mean()),
+    "wgan-gp-one-sided": ({"one_sided": True, "target": 0.2}, lambda n: 10.0 * ((n - 0.2).clamp(min=0.0) ** 2).mean()),
     "r1": ({"gamma": 3.0}, lambda n: 1.5 * (n**2).mean()),
 }
 

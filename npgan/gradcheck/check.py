@@ -89,9 +89,10 @@ def check(
     """Check a layer's gradients in float64: of its input, its condition and every parameter.
 
     A random scalar L = <dy, y> is differentiated along single elements, or for larger arrays along random directions,
-    by extrapolated central differences, and compared with what `backward` gives. Also checked: that accumulating adds,
-    that a second run gives the same bits, and that x and dy come back untouched. Where a kink (of ReLU, of max pooling)
-    is so close that differences cannot tell, the step shrinks until they can.
+    by extrapolated central differences, and compared with what `backward` gives. Also checked: that every element is
+    written (the Pass's memory is filled with NaN before), that accumulating adds, that a second run gives the same
+    bits, and that the maps leave x, y and dy as they are. Where a kink (of ReLU, of max pooling) is so close that
+    differences cannot tell, the step shrinks until they can.
 
     Parameters
     ----------
@@ -153,12 +154,14 @@ def check(
     def loss() -> float:
         return float((dy * p.forward(x, condition, update_stats=False)).sum())
 
-    gradients = _gradients(p, network.size, loss, dy, x, condition, wants, subject)
+    gradients = _gradients(p, loss, dy, x, condition, wants, subject)
+    # A derivative may be 0 whatever the weights, as a bias's before batch norm: the others say what is small.
+    least = 1e-3 * _size(np.concatenate([gradient.reshape(-1) for gradient in gradients.values()]))
     rows = []
     if wants["dx"]:
-        rows.append(_compare("dx", gradients["dx"], _along(x, loss), draw))
+        rows.append(_compare("dx", gradients["dx"], _along(x, loss), least, draw))
     if condition is not None and wants["dcondition"]:
-        rows.append(_compare("dcondition", gradients["dcondition"], _along(condition, loss), draw))
+        rows.append(_compare("dcondition", gradients["dcondition"], _along(condition, loss), least, draw))
     for name, (start, stop) in network.layout.ranges().items():
 
         def along(direction: Array, t: float, part: slice = slice(start, stop)) -> float:
@@ -171,7 +174,7 @@ def check(
                 with network.write() as theta:
                     theta[part] = before
 
-        rows.append(_compare(f"d{name}", gradients["dtheta"][start:stop], along, draw))
+        rows.append(_compare(f"d{name}", gradients["dtheta"][start:stop], along, least, draw))
     report = Report(subject, rows)
     if not report.ok:
         raise GradientError(f"{report}\nseed {seed}")
@@ -180,7 +183,6 @@ def check(
 
 def _gradients(
     p: Pass,
-    size: int,
     loss: Callable[[], float],
     dy: Array,
     x: Array,
@@ -189,25 +191,69 @@ def _gradients(
     subject: str,
 ) -> dict[str, Array]:
     """Run backward twice, the second time accumulating, and check everything about it but its values."""
-    before = [a.copy() for a in (x, dy)]
+    outside = {"x": x, "dy": dy}
+    before = {name: array.copy() for name, array in outside.items()}
+
+    def backward(dtheta: Array, accumulate: bool) -> dict[str, Array]:
+        dx = p.backward(dy, dtheta=dtheta, accumulate=accumulate, **wants)
+        found = {} if dx is None else {"dx": dx.copy()}
+        return {**found, "dcondition": p.dcondition.copy()} if wants["dcondition"] else found
+
+    loss()
+    p.arena.region[...] = 0xFF  # every float in it is NaN, so that what is not written shows
+    inside = _Kept()
+    p.watch = inside
     value = loss()
-    dtheta = np.full_like(p.network.theta, np.nan)  # so that an element that is not written shows
-    dx = p.backward(dy, dtheta=dtheta, **wants)
-    found = {"dtheta": dtheta}
-    if dx is not None:
-        found["dx"] = dx.copy()
-    if wants["dcondition"]:
-        found["dcondition"] = p.dcondition.copy()
-    total = np.ones_like(dtheta)
+    p.watch = None
+    if not np.isfinite(value):
+        raise GradientError(f"{subject}: y is not finite; forward left elements of it unwritten, or overflowed")
+    dtheta = np.full_like(p.network.theta, np.nan)
+    found = {**backward(dtheta, False), "dtheta": dtheta}
+    for name, array in found.items():
+        if not np.isfinite(array).all():
+            raise GradientError(
+                f"{subject}: {name} is not finite; backward left elements of it unwritten, or added to it"
+            )
+    inside.check(p, (x, condition), dy, subject)
     if loss() != value:
         raise GradientError(f"{subject}: a second forward from the same x gave another result")
-    p.backward(dy, dtheta=total, accumulate=True, **wants)
+    total = np.ones_like(dtheta)
+    for name, array in backward(total, True).items():
+        if not np.array_equal(array, found[name]):
+            raise GradientError(f"{subject}: a second backward gave another {name}")
     if not np.allclose(total, 1.0 + dtheta, rtol=1e-12, atol=1e-12 * (1.0 + float(np.abs(dtheta).max(initial=0.0)))):
         raise GradientError(f"{subject}: backward with accumulate=True did not add to dtheta")
-    for name, array, copy in (("x", x, before[0]), ("dy", dy, before[1])):
-        if not np.array_equal(array, copy):
+    for name, array in outside.items():
+        if not np.array_equal(array, before[name]):
             raise GradientError(f"{subject}: {name} was changed")
     return found
+
+
+class _Kept:
+    """A watch that copies what each map was given and made, to see whether a later one writes there.
+
+    A Pass works on copies of what it is given, so that a layer which writes to its own x, or to dy, does no harm that
+    the caller could see; but the neighbours of a layer read the same arrays.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[tuple[str, str, Array, Array]] = []  # place, name, array, copy
+
+    def __call__(self, where: str, which: str, arrays: dict[str, Array]) -> None:
+        self._arrays += [(where, name, a, a.copy()) for name, a in arrays.items() if name[0] == "x" or name == "y"]
+
+    def check(self, p: Pass, given: tuple[Array | None, ...], dy: Array, subject: str) -> None:
+        """Raise GradientError where something is not what it was, after a backward."""
+        for where, name, array, copy in self._arrays:
+            if not np.array_equal(array, copy):
+                raise GradientError(f"{subject}: {name} of {where} was changed")
+        if self._arrays:
+            where, _, first, _ = self._arrays[0]  # the first operation reads x or the condition
+            if not any(a is not None and np.array_equal(first.reshape(-1), a.reshape(-1)) for a in given):
+                raise GradientError(f"{subject}: x of {where} was changed")
+            last = self._arrays[-1][0]
+            if not np.array_equal(p[last.split()[0]].dy.reshape(-1), dy.reshape(-1)):
+                raise GradientError(f"{subject}: dy of {last} was changed")
 
 
 def _along(x: Array, loss: Callable[[], float]) -> Callable[[Array, float], float]:
@@ -224,11 +270,13 @@ def _along(x: Array, loss: Callable[[], float]) -> Callable[[Array, float], floa
     return at
 
 
-def _compare(what: str, gradient: Array, along: Callable[[Array, float], float], draw: np.random.Generator) -> Row:
+def _compare(
+    what: str, gradient: Array, along: Callable[[Array, float], float], least: float, draw: np.random.Generator
+) -> Row:
     """Return the worst of the elements or directions."""
     flat = gradient.reshape(-1)
     rows = []
-    scale = float(np.sqrt(np.mean(flat**2))) if flat.size else 0.0
+    scale = max(_size(flat), least)
     for place, direction in _directions(gradient.shape, draw):
         found = float(flat @ direction)
         h = 1e-2
@@ -242,6 +290,11 @@ def _compare(what: str, gradient: Array, along: Callable[[Array, float], float],
             tolerance = 0.0  # the differences cannot tell, so nothing was shown
         rows.append(Row(what, place, found, estimate.value, tolerance))
     return max(rows, key=lambda row: (not row.ok, abs(row.found - row.expected) / (row.tolerance or 1e-300)))
+
+
+def _size(gradient: Array) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.mean(gradient**2))) if gradient.size else 0.0
 
 
 def _directions(shape: Shape, draw: np.random.Generator) -> list[tuple[str, Any]]:

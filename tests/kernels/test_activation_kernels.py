@@ -22,8 +22,14 @@ CASES = [
     ("sigmoid", (), special.expit),
     ("softplus", (), lambda x: -special.log_expit(-x)),
 ]
+CURVED = {"elu", "tanh", "sigmoid", "softplus"}  # the others are piecewise linear
 NAMES = sorted({name for name, _, _ in CASES})
 cases = pytest.mark.parametrize(("name", "options", "oracle"), CASES, ids=[f"{c[0]}{c[1]}" for c in CASES])
+curved = pytest.mark.parametrize(
+    ("name", "options"),
+    [c[:2] for c in CASES if c[0] in CURVED],
+    ids=[f"{c[0]}{c[1]}" for c in CASES if c[0] in CURVED],
+)
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
 
 
@@ -39,13 +45,20 @@ def run_backward(version, name, dy, y, *options):
     return dx
 
 
+def run_rbackward(version, name, rdy, dy, rx, y, *options):
+    rdx = np.full_like(dy, np.nan)
+    getattr(version, f"{name}_rbackward")(rdx, rdy, dy, rx, y, *options)
+    return rdx
+
+
 def test_versions_share_names_and_signatures():
     def public(module):
         functions = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
         return {n: inspect.signature(f) for n, f in functions.items() if n[0] != "_"}
 
     assert public(cpu) == public(reference)
-    assert sorted(public(reference)) == sorted([*NAMES, *(f"{name}_backward" for name in NAMES)])
+    backward, rbackward = (f"{name}_backward" for name in NAMES), (f"{name}_rbackward" for name in CURVED)
+    assert sorted(public(reference)) == sorted([*NAMES, *backward, *rbackward])
 
 
 @cases
@@ -62,6 +75,39 @@ def test_backward_is_the_complex_step_of_the_reference(name, options, oracle):
     y = run(reference, name, x, *options)
     # (y + alpha of elu and 1 - y of sigmoid are absolute: they round at the size of y)
     np.testing.assert_allclose(run_backward(reference, name, dy, y, *options), dy * slope, rtol=1e-12, atol=1e-15)
+
+
+@curved
+def test_rbackward_is_the_complex_step_of_backward(name, options):
+    x = np.linspace(-29.9, 30, 600)
+    rdy, dy, rx = np.random.default_rng(0).normal(size=(3, *x.shape))
+    h = 1e-20
+    stepped = run(reference, name, x + 1j * h * rx, *options)
+    slope = run_backward(reference, name, dy + 1j * h * rdy, stepped, *options).imag / h
+    y = run(reference, name, x, *options)
+    found = run_rbackward(reference, name, rdy, dy, rx, y, *options)
+    # y rounds at its own size, so 1 - y does too, and y + alpha.
+    size = np.abs(rdy) + 2 * np.abs(rx * dy)
+    assert (np.abs(found - slope) <= 1e-13 * np.abs(slope) + 2 * np.finfo(float).eps * size).all()
+
+
+@curved
+@given(shape=st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple), seed=st.integers(0, 2**32 - 1))
+def test_compiled_rbackward_is_the_reference(name, options, shape, seed):
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** rng.uniform(-3, 3)
+    for dtype in (np.float32, np.float64):
+        y = run(reference, name, (scale * rng.normal(size=shape)).astype(dtype), *options)
+        arrays = rng.normal(size=(3, *shape)).astype(dtype)
+        before = arrays.copy(), y.copy()
+        found = run_rbackward(cpu, name, *arrays, y, *options)
+        ulp = np.finfo(dtype).eps
+        size = 1 + np.abs(arrays[0]) + np.abs(arrays[1] * arrays[2])
+        expected = run_rbackward(reference, name, *arrays, y, *options)
+        assert found.dtype == dtype
+        assert (np.abs(found - expected) <= 8 * ulp * size).all()
+        assert np.array_equal(arrays, before[0])
+        assert np.array_equal(y, before[1])
 
 
 @cases
@@ -91,6 +137,24 @@ def test_threads_cover_every_element(version, name, options, oracle, monkeypatch
     np.testing.assert_allclose(y, oracle(x), rtol=1e-13, atol=1e-15)
     dx = run_backward(version, name, np.ones_like(x), y, *options)
     assert np.isfinite(dx).all()
+    if name in CURVED:
+        rdx = run_rbackward(version, name, np.ones_like(x), np.zeros_like(x), x, y, *options)
+        np.testing.assert_allclose(rdx, dx, rtol=1e-14)
+
+
+@versions
+@curved
+def test_rbackward_far_out_in_float32(version, name, options):
+    """No overflow, and phi'' is exactly 0 far out, at |x| to 1e4."""
+    x = np.array([-1e4, -1e3, -120, 120, 1e3, 1e4], np.float32)
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = run(version, name, x, *options)
+        bend = run_rbackward(version, name, zero, one, one, y, *options)
+        slope = run_rbackward(version, name, one, zero, one, y, *options)
+    np.testing.assert_allclose(bend, 0, atol=1e-7)
+    right = {"tanh": 0, "sigmoid": 0}.get(name, 1)
+    np.testing.assert_allclose(slope, [0] * 3 + [right] * 3, atol=1e-7)
 
 
 @versions
@@ -139,6 +203,25 @@ def test_infinity_and_nan(version, name):
         np.testing.assert_allclose(dx, [*LIMITS[name][1], np.nan], rtol=1e-6)
         y = run(version, name, np.array([-3, 0, 3], dtype), *options)
         assert np.isnan(run_backward(version, name, np.full(3, np.nan, dtype), y, *options)).all()
+
+
+@versions
+@curved
+def test_infinity_and_nan_in_rbackward(version, name, options):
+    """Whichever is NaN, rdx is; at x = inf and -inf it is the limit."""
+    for dtype in (np.float32, np.float64):
+        y = run(version, name, np.array([-3, 0, 3], dtype), *options)
+        for bad in range(4):
+            arrays = [np.ones(3, dtype), np.ones(3, dtype), np.ones(3, dtype), y]
+            arrays[bad] = np.full(3, np.nan, dtype)
+            assert np.isnan(run_rbackward(version, name, *arrays, *options)).all()
+        y = run(version, name, np.array([-np.inf, np.inf], dtype), *options)
+        zero, one = np.zeros(2, dtype), np.ones(2, dtype)
+        if name != "elu":
+            np.testing.assert_allclose(run_rbackward(version, name, zero, one, one, y, *options), 0, atol=1e-7)
+        np.testing.assert_allclose(
+            run_rbackward(version, name, one, zero, one, y, *options), LIMITS[name][1], atol=1e-7
+        )
 
 
 @versions

@@ -36,6 +36,17 @@ def backward(version, dy, x, mean, inv_std, gain, constant=False, into=None):
     return dx, dgain, dbias
 
 
+def rmaps(version, rdy, dy, rx, x, mean, inv_std, gain, rgain=None, rbias=None, constant=False, into=None):
+    ry, rdx, (rdgain, rdbias) = np.full_like(x, np.nan), np.full_like(x, np.nan), (None, None)
+    if gain is not None:
+        rdgain, rdbias = np.full((2, *gain.shape), np.nan, x.dtype) if into is None else into.copy()
+    saved = x, mean, inv_std, gain
+    version.rforward(ry, np.full(version.rworkspace(x.shape), np.nan), rx, *saved, rgain, rbias, constant)
+    scratch = np.full(version.rworkspace(x.shape), np.nan)
+    version.rbackward(rdx, rdgain, rdbias, scratch, rdy, dy, rx, *saved, rgain, constant, into is not None)
+    return ry, rdx, rdgain, rdbias
+
+
 @st.composite
 def problems(draw):
     """x (G, R, C), gain (P, C) or None, in float64, and a generator."""
@@ -126,6 +137,104 @@ def test_compiled_is_the_reference(problem, constant):
 
 
 @versions
+@given(problem=problems(), eps=st.sampled_from([1e-5, 0.5]), constant=st.booleans())
+def test_rmaps_are_the_complex_step_of_the_reference(version, problem, eps, constant):
+    x, gain, rng = problem
+    x, h = x - x.mean(), 1e-20j  # the offset is tested by the compiled versions
+    dy, rx, rdy = rng.normal(size=(3, *x.shape))
+    rgain, rbias = (None, None) if gain is None else rng.normal(size=(2, *gain.shape))
+    wide, wide_gain = x + h * rx, None if gain is None else gain + h * rgain
+    mean, var = statistics(reference, x if constant else wide)
+    inv_std, y = 1 / np.sqrt(var + eps), np.empty_like(wide)
+    reference.normalize(y, wide, mean, inv_std, wide_gain, None if gain is None else gain + h * rbias)
+    stepped = y, *backward(reference, dy + h * rdy, wide, mean, inv_std, wide_gain, constant)
+    found = rmaps(version, rdy, dy, rx, x, mean.real.copy(), inv_std.real.copy(), gain, rgain, rbias, constant)
+    spread = 1 + inv_std.real.max() ** 2  # of two values that almost agree
+    for f, e in zip(found, stepped, strict=True):
+        assert (f is None) == (e is None)
+        if f is not None:
+            np.testing.assert_allclose(f, e.imag / 1e-20, rtol=0, atol=1e-13 * spread * (1 + np.abs(f).max()))
+
+
+@given(problem=problems(), constant=st.booleans(), still=st.booleans())
+def test_compiled_rmaps_are_the_reference(problem, constant, still):
+    x, gain, rng = problem
+    for dtype in (np.float32, np.float64):
+        x = x.astype(dtype)
+        rdy, dy, rx = rng.normal(size=(3, *x.shape)).astype(dtype)
+        rgain = rbias = into = None
+        if gain is not None:
+            gain = gain.astype(dtype)
+            into = rng.normal(size=(2, *gain.shape)).astype(dtype)
+            if not still:
+                rgain, rbias = rng.normal(size=(2, *gain.shape)).astype(dtype)
+        saved = forward(reference, x, gain, gain)[1:]
+        arrays = [a for a in (rdy, dy, rx, x, *saved, gain, rgain, rbias) if a is not None]
+        before = [a.copy() for a in arrays]
+        spread = 1 + float(saved[1].max()) ** 2
+        offset = 1 + (np.abs(saved[0]) * saved[1]).max()
+        for add_to in (None, into):
+            given_arrays = rdy, dy, rx, x, *saved, gain, rgain, rbias, constant, add_to
+            for f, e in zip(rmaps(cpu, *given_arrays), rmaps(reference, *given_arrays), strict=True):
+                assert (f is None) == (e is None)
+                if f is not None:
+                    assert f.dtype == dtype
+                    atol = 30 * np.finfo(dtype).eps * spread * offset * (1 + np.abs(e).max())
+                    np.testing.assert_allclose(f, e, rtol=0, atol=atol)
+        for array, copy in zip(arrays, before, strict=True):
+            assert np.array_equal(array, copy)
+
+
+@versions
+@pytest.mark.parametrize("kind", ["channel", "element"])
+def test_rmaps_accumulate_and_compute_what_is_wanted(version, kind):
+    rng = np.random.default_rng(1)
+    x, dy, rx, rdy = rng.normal(size=(4, 3, 5, 1 if kind == "element" else 4))
+    gain, rgain, rbias = rng.normal(size=(3, 5, 1) if kind == "element" else (3, 1, 4))
+    saved = x, *forward(version, x, gain, gain)[1:], gain
+    _, rdx, *weights = rmaps(version, rdy, dy, rx, *saved, rgain, rbias)
+    into = rng.normal(size=(2, *gain.shape))
+    *_, added_gain, added_bias = rmaps(version, rdy, dy, rx, *saved, rgain, rbias, into=into)
+    np.testing.assert_allclose([added_gain, added_bias], into + weights, rtol=1e-13)
+    scratch, alone = np.empty(version.rworkspace(x.shape)), np.empty_like(rdx)
+    version.rbackward(alone, None, None, scratch, rdy, dy, rx, *saved, rgain, False, False)
+    assert np.array_equal(alone, rdx)
+    only = np.empty((2, *gain.shape))
+    version.rbackward(None, *only, scratch, rdy, dy, rx, *saved, rgain, False, False)
+    assert np.array_equal(only, weights)
+
+
+@versions
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 5, 1)])
+@pytest.mark.parametrize("bad", range(4), ids=["rdy", "dy", "rx", "x"])
+def test_nan_in_the_rmaps_spoils_its_column_alone(version, shape, bad):
+    arrays = list(np.random.default_rng(0).normal(size=(4, *shape)))
+    arrays[bad][1, 2, 0] = np.nan
+    _, *saved = forward(version, arrays[3], None, None)
+    ry, rdx, *_ = rmaps(version, *arrays, *saved, None)
+    spoilt = np.zeros(shape, bool)
+    spoilt[1, :, 0] = True
+    assert np.array_equal(np.isnan(rdx), spoilt)
+    assert np.array_equal(np.isnan(ry), spoilt & (bad >= 2))
+
+
+@versions
+@pytest.mark.parametrize("kind", ["channel", "element"])
+def test_rmaps_of_float32_sum_in_float64(version, kind):
+    """A far-off rx: summed in float32, its average over 4,096 values would be off by 1e-3, and ry with it."""
+    rng = np.random.default_rng(0)
+    shape = (2, 4096, 1) if kind == "element" else (1, 4096, 3)
+    dy, x, rdy, rx = rng.normal(size=(4, *shape)).astype(np.float32)
+    rx += np.float32(1e3)
+    gain = np.ones((4096, 1) if kind == "element" else (1, 3), np.float32)
+    saved = x, *forward(version, x, gain, gain)[1:], gain
+    found = rmaps(version, rdy, dy, rx, *saved)
+    exact = rmaps(reference, *(a.astype(np.float64) for a in (rdy, dy, rx, *saved)))
+    for f, e in zip(found, exact, strict=True):
+        np.testing.assert_allclose(f, e, rtol=0, atol=2e-6 * (1e3 + np.abs(e).max()))
+
+
+@versions
 @pytest.mark.parametrize("kind", ["channel", "element"])
 def test_accumulate_adds_and_none_is_not_computed(version, kind):
     rng = np.random.default_rng(1)
@@ -182,13 +291,16 @@ def test_the_number_of_threads_leaves_the_bits_alone(shape, monkeypatch):
     for threads in (1, 2, 5):
         monkeypatch.setattr("npgan.backend.threads.thread_count", lambda threads=threads: threads)
         y, mean, inv_std = forward(cpu, x, gain, gain)
-        found.append([y, mean, inv_std, *backward(cpu, dy, x, mean, inv_std, gain)])
+        second = rmaps(cpu, dy, x, dy, x, mean, inv_std, gain, gain, gain)
+        found.append([y, mean, inv_std, *backward(cpu, dy, x, mean, inv_std, gain), *second])
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert np.array_equal(a, b)
     y, mean, inv_std = forward(reference, x, gain, gain)
-    for a, b in zip(found[0], [y, mean, inv_std, *backward(reference, dy, x, mean, inv_std, gain)], strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    second = rmaps(reference, dy, x, dy, x, mean, inv_std, gain, gain, gain)
+    expected = [y, mean, inv_std, *backward(reference, dy, x, mean, inv_std, gain), *second]
+    for a, b in zip(found[0], expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(b).max()))
 
 
 def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
@@ -201,6 +313,10 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     cpu.statistics(part_mean, part_var, scratch, x)
     dgain, dbias = np.full((2, 1, 8), np.nan)
     cpu.backward(None, dgain, dbias, more, dy, x, mean, inv_std, np.ones((1, 8)), False, False)
-    for array in (part_mean, part_var, dgain, dbias, scratch.reshape(2, 8), more.reshape(2, 8)):
+    rdgain, rdbias = np.full((2, 1, 8), np.nan)
+    last = np.full(cpu.rworkspace(x.shape), np.nan)
+    cpu.rbackward(None, rdgain, rdbias, last, dy, dy, dy, x, mean, inv_std, np.ones((1, 8)), None, False, False)
+    sums = scratch.reshape(2, 8), more.reshape(2, 8), last.reshape(7, 8)
+    for array in (part_mean, part_var, dgain, dbias, rdgain, rdbias, *sums):
         assert np.isfinite(array[:, :4]).all()
         assert np.isnan(array[:, 4:]).all()

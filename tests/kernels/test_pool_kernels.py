@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from npgan.kernels.pool import cpu, reference
 
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
-MAPS = ("average", "average_backward", "maximum", "maximum_backward")
+MAPS = ("average", "average_backward", "maximum", "maximum_backward", "maximum_rforward")
 
 
 class Case:
@@ -26,10 +26,11 @@ class Case:
         x = draw.integers(-1, 2, (n, *size, channels)) if ties else draw.normal(size=(n, *size, channels))
         self.x = x.astype(dtype)
         self.dy = draw.normal(size=(n, oh, ow, channels)).astype(dtype)
+        self.rx = draw.normal(size=self.x.shape).astype(dtype)
 
     def run(self, version):
         """Return the results of all maps; what is not written stays NaN or -9."""
-        x, dy = self.x.copy(), self.dy.copy()
+        x, dy, rx = self.x.copy(), self.dy.copy(), self.rx.copy()
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
         best, dx_best, argmax = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full(dy.shape, -9, np.int32)
         version.average(y, x, *self.options)
@@ -37,9 +38,11 @@ class Case:
         version.maximum(best, argmax, x, *self.options)
         kept = argmax.copy()
         version.maximum_backward(dx_best, dy, argmax, *self.options)
-        for a, b in ((x, self.x), (dy, self.dy), (argmax, kept)):
+        ry_best = np.full_like(dy, np.nan)
+        version.maximum_rforward(ry_best, rx, argmax)
+        for a, b in ((x, self.x), (dy, self.dy), (rx, self.rx), (argmax, kept)):
             np.testing.assert_array_equal(a, b)  # no input is changed
-        return {"y": y, "dx": dx, "best": best, "argmax": argmax, "dx_best": dx_best}
+        return {"y": y, "dx": dx, "best": best, "argmax": argmax, "dx_best": dx_best, "ry_best": ry_best}
 
 
 @st.composite
@@ -58,7 +61,9 @@ def loops(case):
     """The definition, window by window."""
     (kh, kw), (sh, sw), ((top, _), (left, _)) = case.options
     x, dy = case.x, case.dy
-    found = {name: np.zeros_like(a) for name, a in (("y", dy), ("dx", x), ("best", dy), ("dx_best", x))}
+    found = {
+        name: np.zeros_like(a) for name, a in (("y", dy), ("dx", x), ("best", dy), ("dx_best", x), ("ry_best", dy))
+    }
     found["argmax"] = np.zeros(dy.shape, np.int32)
     for n, p, q, c in product(*map(range, dy.shape)):
         at = n, p, q, c
@@ -71,6 +76,7 @@ def loops(case):
         found["best"][at] = x[winner]
         found["argmax"][at] = winner[1] * x.shape[2] + winner[2]
         found["dx_best"][winner] += dy[at]
+        found["ry_best"][at] = case.rx[winner]
     return found
 
 
@@ -124,17 +130,20 @@ def test_maps_are_adjoint(version, case):
     for y, dx in (("y", "dx"), ("best", "dx_best")):  # the maximum is linear while the winners stay
         size = np.linalg.norm(case.x) * np.linalg.norm(case.dy)
         assert abs(np.vdot(found[y], case.dy) - np.vdot(case.x, found[dx])) <= 1e-14 * size
+    size = np.linalg.norm(case.rx) * np.linalg.norm(case.dy)
+    assert abs(np.vdot(found["ry_best"], case.dy) - np.vdot(case.rx, found["dx_best"])) <= 1e-14 * size
 
 
 def test_reference_goes_through_the_complex_step():
     case = Case(2, 3, (5, 6), (3, 2), (2, 1), ((1, 0), (1, 1)), seed=0)
-    direction, h = np.random.default_rng(1).normal(size=case.x.shape), 1e-20
+    direction, h = case.rx, 1e-20
     moved = Case(2, 3, (5, 6), (3, 2), (2, 1), ((1, 0), (1, 1)), seed=0, dtype=np.complex128)
     moved.x = case.x + 1j * h * direction
     found, step = case.run(reference), moved.run(reference)
     for y, dx in (("y", "dx"), ("best", "dx_best")):
         expected = np.vdot(case.dy, step[y]).imag / h
         np.testing.assert_allclose(np.vdot(found[dx], direction), expected, rtol=1e-13)
+    np.testing.assert_allclose(found["ry_best"], step["best"].imag / h, rtol=1e-15)
 
 
 @versions
@@ -146,6 +155,7 @@ def test_what_is_not_finite_stays_visible(version):
         nan[n, h // 2, w // 2, c] = True
     case.x[0, 3, 0, 0] = np.inf
     case.dy[1, 1, 0, 0] = np.nan
+    case.rx[1, 3, 3, 1] = np.nan  # where a NaN of x wins
     found = case.run(version)
     np.testing.assert_array_equal(np.isnan(found["y"]), nan)
     np.testing.assert_array_equal(np.isnan(found["best"]), nan)
@@ -153,6 +163,7 @@ def test_what_is_not_finite_stays_visible(version):
     assert found["argmax"][0, 0, 0, 0] == 0  # the first NaN
     assert np.isnan(found["dx"][1, 2:, :2, 0]).all()
     assert np.isnan(found["dx_best"]).sum() == 1
+    assert np.argwhere(np.isnan(found["ry_best"])).tolist() == [[1, 1, 1, 1]]
 
 
 @versions

@@ -45,6 +45,29 @@ def test_forward_and_backward(version, m, c, seed):
 
 
 @versions
+@given(m=st.integers(1, 6), c=st.integers(1, 9), seed=st.integers(0, 2**32 - 1))
+def test_rbackward(version, m, c, seed):
+    """Against the complex step of the reference's forward and backward."""
+    rng = np.random.default_rng(seed)
+    x, dy, rx, rdy = rng.normal(size=(4, m, c))
+    x, h = x * 10.0 ** rng.uniform(-2, 2) + 10.0 ** rng.uniform(0, 4), 1e-20
+    for dtype in (np.float32, np.float64):
+        x, dy, rx, rdy = (a.astype(dtype) for a in (x, dy, rx, rdy))
+        stepped = run(reference, x.astype(complex) + 1j * h * rx)
+        y = stepped.real.astype(dtype)
+        arrays = rdy, dy, run_backward(version, rx, y), y
+        before = [a.copy() for a in arrays]
+        rdx = np.full_like(dy, np.nan)
+        version.rbackward(rdx, *arrays)
+        slope = run_backward(reference, dy + 1j * h * rdy, stepped).imag / h
+        np.testing.assert_allclose(arrays[2], stepped.imag / h, rtol=0, atol=100 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(rdx, slope, rtol=0, atol=100 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(rdx.sum(axis=1), 0, atol=100 * c * np.finfo(dtype).eps)
+        for array, copy in zip(arrays, before, strict=True):
+            assert np.array_equal(array, copy)
+
+
+@versions
 def test_stable_far_out(version):
     x = np.array([[1e4, -1e4, 1e4], [3e38, -3e38, 0]], np.float32)
     with np.errstate(over="ignore"):  # of x - max, to -inf
@@ -69,3 +92,18 @@ def test_threads(monkeypatch):
     y = run(cpu, x)
     np.testing.assert_allclose(y, special.softmax(x, axis=1), rtol=1e-13)
     np.testing.assert_allclose(run_backward(cpu, dy, y), run_backward(reference, dy, y), rtol=1e-9, atol=1e-16)
+    found, expected = np.full((2, *y.shape), np.nan)
+    for version, rdx in ((cpu, found), (reference, expected)):
+        version.rbackward(rdx, x, dy, x[::-1].copy(), y)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+
+
+@versions
+@pytest.mark.parametrize("bad", range(4))
+def test_nan_in_rbackward_spoils_its_row_alone(version, bad):
+    arrays = list(np.random.default_rng(0).normal(size=(4, 2, 3)))
+    arrays[bad][1, 1] = np.nan
+    rdx = np.empty((2, 3))
+    version.rbackward(rdx, *arrays)
+    assert np.isfinite(rdx[0]).all()
+    assert np.isnan(rdx[1]).all()

@@ -25,6 +25,33 @@ def test_gradients_between_dense_layers(layer):
 
 
 @layers
+@pytest.mark.parametrize(("shape", "batch"), [((5,), 3), ((3, 2, 3), 1)])
+def test_rmaps(layer, shape, batch, check_rmaps):
+    check_rmaps(layer, shape, batch=batch)
+
+
+@layers
+def test_rmaps_between_dense_layers(layer, check_rmaps):
+    check_rmaps([Dense(4), layer, Dense(3), layer], (5,))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("layer", [ReLU(), LeakyReLU(0.3), ELU(0.7)], ids=repr)
+def test_rmaps_at_a_kink_take_the_left_side(layer, backend):
+    """They differentiate the branch that backward takes, whichever way rx points."""
+    p = Network(layer, (4,), backend=backend, dtype="float64").new_pass(1, order=2)
+    left = {ReLU: 0.0, LeakyReLU: 0.3, ELU: 0.7}[type(layer)]
+    bend = 0.7 if isinstance(layer, ELU) else 0.0
+    dy, rx, rdy = np.random.default_rng(0).normal(size=(3, 1, 4))
+    p.forward(np.zeros((1, 4)))
+    dx = p.backward(dy).copy()
+    ry = p.rforward(rx)
+    np.testing.assert_allclose(dx, left * dy, rtol=1e-15)
+    np.testing.assert_allclose(ry, left * rx, rtol=1e-15)
+    np.testing.assert_allclose(p.rbackward(rdy), left * rdy + bend * rx * dy, rtol=1e-14)
+
+
+@layers
 def test_versions_and_dtypes_agree(layer):
     rng = np.random.default_rng(0)
     x, dy = rng.normal(size=(2, 4, 7))
@@ -91,3 +118,26 @@ def test_pytorch_agrees(layer):
     ty.backward(torch.tensor(dy))
     np.testing.assert_allclose(y, ty.detach().numpy(), rtol=1e-8, atol=1e-15)  # its softplus is linear above 20
     np.testing.assert_allclose(p.backward(dy), tx.grad.numpy(), rtol=1e-8, atol=1e-15)
+
+
+@pytest.mark.peer
+@layers
+def test_rmaps_are_those_of_pytorch(layer, torch_rmaps):
+    import torch
+
+    functional = torch.nn.functional
+    f = {
+        "ReLU": functional.relu,
+        "LeakyReLU": lambda x: functional.leaky_relu(x, layer.slope),
+        "ELU": lambda x: functional.elu(x, layer.alpha),
+        "Tanh": torch.tanh,
+        "Sigmoid": torch.sigmoid,
+        "Softplus": functional.softplus,
+    }[type(layer).__name__]
+    x, dy, rx, rdy = np.random.default_rng(0).normal(size=(4, 4, 7))
+    p = Network(layer, (7,), dtype="float64").new_pass(4, order=2)
+    p.forward(x)
+    p.backward(dy)
+    expected = torch_rmaps(f, (x,), (rx,), dy, rdy)
+    np.testing.assert_allclose(p.rforward(rx), expected[0], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(p.rbackward(rdy), expected[1], rtol=1e-12, atol=1e-14)

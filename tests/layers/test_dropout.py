@@ -5,6 +5,7 @@ import pytest
 
 from npgan.errors import ConfigError, ShapeError
 from npgan.gradcheck import check
+from npgan.layers.activations import Tanh
 from npgan.layers.dense import Dense
 from npgan.layers.dropout import Dropout, Dropout2d
 from npgan.network import Network
@@ -13,8 +14,8 @@ ones = np.ones((64, 5, 5, 40), np.float32)
 kinds = pytest.mark.parametrize("kind", [Dropout, Dropout2d])
 
 
-def run(layers, *, train=True, name="pass", step=0, x=ones, **network):
-    p = Network(layers, x.shape[1:], **network).new_pass(len(x), train=train, name=name)
+def run(layers, *, train=True, name="pass", step=0, x=ones, order=1, **network):
+    p = Network(layers, x.shape[1:], **network).new_pass(len(x), train=train, name=name, order=order)
     return p.forward(x, step=step).copy(), p
 
 
@@ -63,6 +64,22 @@ def test_backward_drops_what_forward_dropped(kind):
 def test_gradients(kind, train):
     check([Dense(4), kind(0.4), Dense(2)], (3, 2, 3), train=train)
     check([kind(0.0), Dense(2)], (3, 2, 3), train=train)
+
+
+@kinds
+@pytest.mark.parametrize("train", [True, False])
+def test_rmaps(kind, train, check_rmaps):
+    check_rmaps(kind(0.4), (3, 2, 3), train=train)
+    check_rmaps([Dense(4), kind(0.4), Tanh(), Dense(2)], (3, 2, 3), train=train)
+    check_rmaps([kind(0.0), Dense(2)], (3, 2, 3), train=train)
+
+
+@kinds
+def test_rmaps_drop_what_forward_dropped(kind):
+    y, p = run(kind(0.3), order=2)
+    p.backward(ones)
+    assert np.array_equal(p.rforward(ones), y)
+    assert np.array_equal(p.rbackward(ones), y)
 
 
 def test_one_byte_an_element_is_kept():

@@ -5,6 +5,7 @@ import pytest
 
 from npgan.errors import ConfigError, ShapeError
 from npgan.gradcheck import check
+from npgan.layers.activations import Tanh
 from npgan.layers.containers import ConcatCondition
 from npgan.layers.dense import Dense
 from npgan.layers.embedding import Embedding
@@ -15,6 +16,29 @@ from npgan.network import Network
 @pytest.mark.parametrize("shape", [(), (4,)])
 def test_gradients(shape):
     check([Embedding(5, 3), Dense(2)], shape, batch=6, input_labels=5)
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_rmaps(shape, check_rmaps):
+    check_rmaps(Embedding(5, 3), shape, batch=6, labels=5)
+    check_rmaps([Embedding(5, 3), Tanh(), Dense(2)], shape, batch=6, labels=5)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_rmaps_of_a_condition(backend):
+    """A label's row moves y at its own samples alone; with rdy silent, nothing comes back."""
+    network = Network([ConcatCondition(Embedding(3, 2))], (1,), condition_shape=(), backend=backend, dtype="float64")
+    draw = np.random.default_rng(0)
+    p, labels = network.new_pass(4, order=2), np.array([2, 0, 2, 2])
+    p.forward(draw.normal(size=(4, 1)), labels)
+    p.backward(draw.normal(size=(4, 3)), dtheta=network.grad)
+    rtheta, rdy, rdtheta = draw.normal(size=6), draw.normal(size=(4, 3)), np.full(6, np.nan)
+    np.testing.assert_array_equal(p.rforward(rtheta=rtheta)[:, 1:], rtheta.reshape(3, 2)[labels])
+    p.rbackward(rdy, rdtheta=rdtheta)
+    expected = [rdy[labels == k, 1:].sum(axis=0) for k in range(3)]
+    np.testing.assert_allclose(rdtheta.reshape(3, 2), expected, rtol=1e-15)
+    p.rbackward(rdtheta=rdtheta)
+    assert not rdtheta.any()
 
 
 def test_gradients_of_a_condition():

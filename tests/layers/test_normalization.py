@@ -63,6 +63,38 @@ def test_gradients(layer, shape, axes, weights, train):
 
 @cases
 @pytest.mark.parametrize("train", [True, False])
+def test_rmaps(layer, shape, axes, weights, train, check_rmaps):
+    check_rmaps(layer, shape, batch=4, train=train)
+
+
+@cases
+def test_rmaps_between_others(layer, shape, axes, weights, check_rmaps):
+    check_rmaps([Dense(3, bias=False), layer, Tanh(), Dense(2)], shape, batch=3)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    "layer", [BatchNorm(eps=0.5), InstanceNorm(eps=0.5, affine=True), LayerNorm(eps=0.5), LayerNorm(1, eps=0.5)]
+)
+def test_rmaps_with_a_large_eps(layer, train, check_rmaps):
+    """The average of xhat² is 1 - eps s², 0.67 here: who takes it for 1 is found out."""
+    check_rmaps(layer, IMAGE, batch=4, train=train)
+
+
+def test_rmaps_leave_running_statistics_alone():
+    network = network_of(BatchNorm(), (3,), np.random.default_rng(0))
+    x, dy, rx = np.random.default_rng(1).normal(size=(3, 5, 3))
+    p = network.new_pass(5, order=2)
+    p.forward(x)
+    state = network.state.copy()
+    p.backward(dy)
+    p.rforward(rx)
+    p.rbackward(dy)
+    assert np.array_equal(network.state, state)
+
+
+@cases
+@pytest.mark.parametrize("train", [True, False])
 def test_backward_is_the_complex_step(layer, shape, axes, weights, train):
     rng = np.random.default_rng(0)
     x, dy, vx = rng.normal(size=(3, 4, *shape))
@@ -254,3 +286,50 @@ def test_pytorch_agrees(kind, train):
     if kind.startswith("batch"):
         expected = np.concatenate([peer.running_mean.numpy(), peer.running_var.numpy()])
         np.testing.assert_allclose(network.state, expected, rtol=1e-12)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("kind", ["batch", "instance", "layer"])
+def test_rmaps_are_those_of_pytorch(kind, train, torch_rmaps):
+    import torch
+
+    functional, layer, n = torch.nn.functional, {}, 5
+    shape = (n, 3, 2, 4)
+    draw = np.random.default_rng(0)
+    mean, var = draw.normal(size=4), draw.uniform(0.5, 2, 4)
+    tmean, tvar = torch.tensor(mean), torch.tensor(var)
+
+    def channels_first(f):
+        return lambda x, gain, bias: f(x.permute(0, 3, 1, 2), gain, bias).permute(0, 2, 3, 1)
+
+    layer, f = {
+        "batch": (
+            BatchNorm(eps=0.1),
+            channels_first(
+                # Running statistics are for evaluation alone: functorch refuses to update them.
+                (lambda x, g, b: functional.batch_norm(x, None, None, g, b, True, 0.1, 0.1))
+                if train
+                else (lambda x, g, b: functional.batch_norm(x, tmean, tvar, g, b, False, 0.1, 0.1))
+            ),
+        ),
+        "instance": (
+            InstanceNorm(0.1, affine=True),
+            channels_first(lambda x, g, b: functional.instance_norm(x, None, None, g, b, True, 0.1, 0.1)),
+        ),
+        "layer": (LayerNorm(eps=0.1), lambda x, g, b: functional.layer_norm(x, shape[1:], g, b, 0.1)),
+    }[kind]
+    network = network_of(layer, shape[1:], draw)
+    network.load(network.theta.copy(), np.concatenate([mean, var]) if kind == "batch" else network.state.copy())
+    gain, bias = (network.parameters()[f"0/{name}"] for name in ("gain", "bias"))
+    x, dy, rx, rdy = draw.normal(size=(4, *shape))
+    rtheta = draw.normal(size=network.size)
+    p, rdtheta = network.new_pass(n, order=2, train=train), np.empty(network.size)
+    p.forward(x)
+    p.backward(dy, dtheta=network.grad)
+    ry, rdx = p.rforward(rx, rtheta=rtheta), p.rbackward(rdy, rdtheta=rdtheta)
+    along = tuple(a.reshape(gain.shape) for a in np.split(rtheta, 2))
+    expected = torch_rmaps(f, (x, gain, bias), (rx, *along), dy, rdy)
+    found = ry, rdx, *(a.reshape(gain.shape) for a in np.split(rdtheta, 2))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13 * (1 + np.abs(b).max()))

@@ -36,6 +36,11 @@ def test_gradients(layer, shape, output, backend):
     check(layer, shape, batch=2, backend=backend)
 
 
+@layers
+def test_rmaps(layer, shape, output, check_rmaps):
+    check_rmaps(layer, shape, batch=2)
+
+
 @backends
 @layers
 def test_the_other_is_the_inverse(layer, shape, output, backend):

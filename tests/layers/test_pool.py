@@ -5,6 +5,7 @@ import pytest
 
 from npgan.errors import ConfigError, ShapeError
 from npgan.gradcheck import check
+from npgan.layers.activations import Tanh
 from npgan.layers.base import Spec
 from npgan.layers.conv import Conv2d
 from npgan.layers.pool import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
@@ -42,6 +43,27 @@ def test_gradients(layer, shape, output, backend):
 @backends
 def test_gradients_between_convolutions(backend):
     check([Conv2d(3, 3), MaxPool2d(2), Conv2d(2, 2), AvgPool2d(2, 1), GlobalMaxPool2d()], (9, 8, 2), backend=backend)
+
+
+@layers
+def test_rmaps(layer, shape, output, check_rmaps):
+    check_rmaps(layer, shape, batch=2)
+
+
+def test_rmaps_between_convolutions(check_rmaps):
+    layers = [Conv2d(3, 3), Tanh(), MaxPool2d(2), Conv2d(2, 2), Tanh(), AvgPool2d(2, 1), GlobalMaxPool2d()]
+    check_rmaps(layers, (9, 8, 2), batch=2)
+
+
+@backends
+@pytest.mark.parametrize("layer", [MaxPool2d(2), GlobalMaxPool2d()], ids=repr)
+def test_rmaps_at_a_tie_keep_the_winner(layer, backend):
+    """The first of equals won in forward: the R-maps read and write there, whichever way x moves."""
+    p = Network([layer], (2, 2, 1), backend=backend, dtype="float64").new_pass(1, order=2)
+    y = p.forward(np.array([0.0, 1.0, 1.0, 1.0]).reshape(1, 2, 2, 1))
+    p.backward(np.ones_like(y))
+    assert p.rforward(np.array([9.0, -3.0, 5.0, 7.0]).reshape(1, 2, 2, 1)).item() == -3
+    np.testing.assert_array_equal(p.rbackward(np.full_like(y, 2.0)).ravel(), [0, 2, 0, 0])
 
 
 @layers

@@ -18,6 +18,25 @@ def test_gradients(shape, batch):
     check([Dense(4), Softmax(), Dense(2)], shape, batch=batch)
 
 
+@pytest.mark.parametrize(("shape", "batch"), [((5,), 3), ((1,), 2), ((2, 3, 4), 1)])
+def test_rmaps(shape, batch, check_rmaps):
+    check_rmaps(Softmax(), shape, batch=batch)
+    check_rmaps([Dense(4), Softmax(), Dense(2)], shape, batch=batch)
+
+
+@pytest.mark.peer
+def test_rmaps_are_those_of_pytorch(torch_rmaps):
+    import torch
+
+    x, dy, rx, rdy = np.random.default_rng(0).normal(size=(4, 3, 2, 5))
+    p = Network(Softmax(), (2, 5), dtype="float64").new_pass(3, order=2)
+    p.forward(x)
+    p.backward(dy)
+    expected = torch_rmaps(lambda x: torch.softmax(x, -1), (x,), (rx,), dy, rdy)
+    np.testing.assert_allclose(p.rforward(rx), expected[0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(p.rbackward(rdy), expected[1], rtol=0, atol=1e-15)
+
+
 def test_what_backward_reads_is_kept():
     """Tanh keeps its own output alone, so nothing but Softmax's plan keeps Softmax's."""
     x, dy = np.random.default_rng(0).normal(size=(2, 4, 6))

@@ -32,6 +32,13 @@ def test_gradients(factor, mode, backend, shape):
     check(Upsample2d(factor, mode), shape, batch=2, backend=backend)
 
 
+@modes
+@factors
+@pytest.mark.parametrize("shape", [(3, 4, 2), (1, 2, 1)], ids=str)
+def test_rmaps(factor, mode, shape, check_rmaps):
+    check_rmaps(Upsample2d(factor, mode), shape, batch=2)
+
+
 @backends
 def test_known_values(backend):
     x = np.array([0.0, 4.0, 8.0]).reshape(1, 1, 3, 1)

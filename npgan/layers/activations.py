@@ -2,6 +2,9 @@
 
 With y = φ(x), dL = <dy, φ'(x) dx_>, so dx = φ'(x) dy. Each φ' here is a simple function of y, so a layer keeps y
 and not x: the dense layer or convolution that follows keeps it as its own input anyway, and x's memory is free.
+
+Along a direction rx, ry = φ'(x) rx: `backward`'s kernel, given rx. The product rule on dx = φ'(x) dy gives
+rdx = φ'(x) rdy + φ''(x) rx dy, and φ'' is a simple function of y too.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from npgan.layers.base import Frame, Layer, Plan, Spec
 class Activation(Layer):
     """y = φ(x), element by element: a subclass names its kernel and gives the kernel's options."""
 
+    second_order = True
     kernel: ClassVar[str]
 
     def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
@@ -31,23 +35,47 @@ class Activation(Layer):
         if f.dx is not None:
             getattr(f.k.activation, f"{self.kernel}_backward")(f.dx, f.dy, f.y, *self._options())
 
+    def rforward(self, f: Frame) -> None:  # noqa: D102
+        getattr(f.k.activation, f"{self.kernel}_backward")(f.ry, f.rx, f.y, *self._options())
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        if f.rdx is not None:
+            kernel = getattr(f.k.activation, f"{self.kernel}_rbackward")
+            kernel(f.rdx, f.rdy, f.dy, f.rx, f.y, *self._options())
+
     def _options(self) -> tuple[float, ...]:
         return ()
 
 
-class ReLU(Activation):
+class PiecewiseLinear(Activation):
+    """An activation with φ'' = 0 away from its kinks: rdx = φ'(x) rdy, `backward`'s kernel once more.
+
+    At a kink, φ'' is a Dirac measure. The R-maps take 0 there, and the φ' that `backward` takes: they differentiate
+    the branch that it went along, as automatic differentiation does.
+    """
+
+    curved = False
+    sparse = True
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        if f.rdx is not None:
+            getattr(f.k.activation, f"{self.kernel}_backward")(f.rdx, f.rdy, f.y, *self._options())
+
+
+class ReLU(PiecewiseLinear):
     """y = max(x, 0) (Nair and Hinton 2010).
 
-    φ' = 1 where y > 0, else 0; at the kink x = 0 it is taken from the left: 0.
+    φ' = 1 where y > 0, else 0; at the kink x = 0 it is taken from the left: 0. φ'' = 0, at the kink too.
     """
 
     kernel = "relu"
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(PiecewiseLinear):
     """y = x where x > 0, else slope x (Maas, Hannun and Ng 2013).
 
-    φ' = 1 where y > 0, else slope; at the kink x = 0 it is taken from the left: slope.
+    φ' = 1 where y > 0, else slope; at the kink x = 0 it is taken from the left: slope. φ'' = 0, at the
+    kink too.
 
     Parameters
     ----------
@@ -67,8 +95,8 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """y = x where x > 0, else alpha (eˣ - 1) (Clevert, Unterthiner and Hochreiter 2016, equation 15).
 
-    φ' = 1 where y > 0, else alpha eˣ = y + alpha; at x = 0 it is taken from the left: alpha. There is no kink at
-    alpha = 1.
+    φ' = 1 where y > 0, else alpha eˣ = y + alpha; φ'' = 0 where y > 0, else y + alpha again. At x = 0 both are taken
+    from the left: alpha. At alpha = 1 there is no kink, and φ' is continuous; φ'' jumps whatever alpha is.
 
     Parameters
     ----------
@@ -88,7 +116,7 @@ class ELU(Activation):
 class Tanh(Activation):
     """y = tanh x (a GAN's images lie in (-1, 1): Radford, Metz and Chintala 2016, section 3).
 
-    φ' = 1 - tanh² x = (1 - y)(1 + y).
+    φ' = 1 - tanh² x = (1 - y)(1 + y), φ'' = -2 y φ'.
     """
 
     kernel = "tanh"
@@ -97,7 +125,7 @@ class Tanh(Activation):
 class Sigmoid(Activation):
     """y = σ(x) = 1 / (1 + e⁻ˣ), computed by e^-|x|, which cannot overflow.
 
-    φ' = σ(x) σ(-x) = y (1 - y). The losses take logits: end a discriminator without it.
+    φ' = σ(x) σ(-x) = y (1 - y), φ'' = (1 - 2 y) φ'. The losses take logits: end a discriminator without it.
     """
 
     kernel = "sigmoid"
@@ -106,7 +134,7 @@ class Sigmoid(Activation):
 class Softplus(Activation):
     """y = ln(1 + eˣ) = max(x, 0) + ln(1 + e^-|x|) (Dugas et al. 2001, equation 1).
 
-    φ' = σ(x) = 1 - 1 / (1 + eˣ) = 1 - e⁻ʸ.
+    φ' = σ(x) = 1 - 1 / (1 + eˣ) = 1 - e⁻ʸ, φ'' = σ(x) σ(-x) = e⁻ʸ φ'.
     """
 
     kernel = "softplus"

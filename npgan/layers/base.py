@@ -190,11 +190,15 @@ class Layer(ABC):
 
     def __repr__(self) -> str:
         """Return the call that made this layer, without what is as by default and without initializers."""
-        shown = []
+        shown: list[str] = []
+        named = False
         for name, parameter in inspect.signature(type(self)).parameters.items():
             value = _compact(getattr(self, name, parameter.default))
-            if value != _compact(parameter.default) and not name.endswith("init"):
-                shown.append(f"{name}={value!r}" if parameter.kind is parameter.KEYWORD_ONLY else repr(value))
+            named |= parameter.kind is parameter.KEYWORD_ONLY
+            if value == _compact(parameter.default) or name.endswith("init"):
+                named = True  # what follows has lost its place
+            else:
+                shown.append(f"{name}={value!r}" if named else repr(value))
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

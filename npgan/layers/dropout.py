@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from npgan.backend.base import Shape
+from npgan.backend.base import Array, Shape
 from npgan.errors import ConfigError, ShapeError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Layer, Plan, Spec
+from npgan.layers.base import Frame, Plan, Spec
+from npgan.layers.linear import LinearMap
 
 
-class Dropout(Layer):
+class Dropout(LinearMap):
     """y = x m / (1 - rate) in training, m = 0 with probability `rate` and 1 else; y = x otherwise.
 
     The mean of y is x, so nothing is rescaled afterwards ("inverted" dropout; Srivastava et al. 2014, section 10).
-    The map is linear and diagonal: dx = dy m / (1 - rate). m is a function of the run's seed, the layer's place,
-    the Pass and the step, so a step that is replayed sees the same one; one byte an element is kept.
+    The map is linear and diagonal: dx = dy m / (1 - rate), and with the same m, ry = rx m / (1 - rate) and
+    rdx = rdy m / (1 - rate). m is a function of the run's seed, the layer's place, the Pass and the step, so a step
+    that is replayed sees the same one; one byte an element is kept.
 
     Parameters
     ----------
@@ -35,23 +37,22 @@ class Dropout(Layer):
         return Plan(y=x, saved={"mask": Spec((n, channels), "uint8")} if self.rate else {})
 
     def forward(self, f: Frame) -> None:  # noqa: D102
-        if not (f.train and self.rate):
-            f.y[...] = f.x
-            return
-        mask, view = f.saved["mask"], self._view(f.x.shape)
-        numbers = f.y.reshape(-1)[: mask.size].reshape(mask.shape)  # y is free until the mask is made
-        f.uniform(numbers)
-        f.k.dropout.draw(mask, numbers, self.rate)
-        f.k.dropout.apply(f.y.reshape(view), f.x.reshape(view), mask, self.rate)
-
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is None:
-            return
         if f.train and self.rate:
-            view = self._view(f.dx.shape)
-            f.k.dropout.apply(f.dx.reshape(view), f.dy.reshape(view), f.saved["mask"], self.rate)
+            mask = f.saved["mask"]
+            numbers = f.y.reshape(-1)[: mask.size].reshape(mask.shape)  # y is free until the mask is made
+            f.uniform(numbers)
+            f.k.dropout.draw(mask, numbers, self.rate)
+        super().forward(f)
+
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        if f.train and self.rate:
+            view = self._view(x.shape)
+            f.k.dropout.apply(y.reshape(view), x.reshape(view), f.saved["mask"], self.rate)
         else:
-            f.dx[...] = f.dy
+            y[...] = x
+
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        self._apply(f, dx, dy)
 
     def _view(self, shape: Shape) -> Shape:
         """Return (N, P, C): P places share one element of the mask (N, C)."""

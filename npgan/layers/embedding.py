@@ -12,7 +12,8 @@ class Embedding(Layer):
     """y = w[x], labels x (N, ...) int64, w (count, width) -> y (N, ..., width).
 
     It is a dense layer on one-hot labels (Bengio et al. 2003, section 2), so dw[k] is the sum of dy over the places
-    with label k. Labels are whole numbers: there is no dx.
+    with label k. Labels are whole numbers: there is no dx. y is linear in w, so ry = rw[x], and rdw[k] is the sum of
+    rdy over the places with label k.
 
     Parameters
     ----------
@@ -28,6 +29,10 @@ class Embedding(Layer):
     ConfigError
         In `forward`: a label is outside of 0 .. count - 1 (a negative one does not count from the end).
     """
+
+    second_order = True
+    curved = False
+    sparse = True
 
     def __init__(self, count: int, width: int, *, init: Initializer | None = None) -> None:
         self.count = check_size(count, "count")
@@ -58,3 +63,15 @@ class Embedding(Layer):
     def backward(self, f: Frame) -> None:  # noqa: D102
         if f.dw is not None:
             f.k.embedding.backward(f.dw["weight"], f.dy.reshape(-1, self.width), f.x.reshape(-1), f.accumulate)
+
+    def rforward(self, f: Frame) -> None:  # noqa: D102
+        assert f.rw is not None  # labels do not move
+        f.k.embedding.forward(f.ry.reshape(-1, self.width), f.x.reshape(-1), f.rw["weight"])
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        if f.rdw is None:
+            return
+        if f.rdy is not None:
+            f.k.embedding.backward(f.rdw["weight"], f.rdy.reshape(-1, self.width), f.x.reshape(-1), f.accumulate)
+        elif not f.accumulate:
+            f.rdw["weight"][...] = 0

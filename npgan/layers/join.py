@@ -11,7 +11,7 @@ from npgan.kernels import Kernels
 from npgan.layers.base import Frame, Join, Plan, Spec
 
 
-class Linear(Join):
+class LinearJoin(Join):
     """A join that is linear in its inputs together: its R-maps are `forward` and `backward` of the directions."""
 
     second_order = True
@@ -40,7 +40,7 @@ class Linear(Join):
             self._adjoint(f, f.rdxs, f.rdy)
 
 
-class Add(Linear):
+class Add(LinearJoin):
     """y = x₀ + x₁ + …, all of one shape; each input's gradient is dy."""
 
     def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
@@ -65,7 +65,7 @@ class Add(Linear):
                 dx[...] = dy
 
 
-class Concat(Linear):
+class Concat(LinearJoin):
     """xs (N, ..., Cᵢ) -> y (N, ..., ΣCᵢ); each input's gradient is its slice of dy."""
 
     def plan_inputs(self, xs: Sequence[Spec], k: Kernels) -> Plan:  # noqa: D102
@@ -95,7 +95,7 @@ def _parts(f: Frame, y: Array) -> Iterator[Array]:
         start = stop
 
 
-class Tile(Linear):
+class Tile(LinearJoin):
     """x (N, C) -> y (N, H, W, C), the same at every place; dx is the sum of dy over places."""
 
     def __init__(self, height: int, width: int) -> None:

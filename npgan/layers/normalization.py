@@ -3,6 +3,13 @@
 y = x̂ gain + bias, x̂ = (x - mean) / √(var + eps). With g = dy gain and averages over what the statistics are taken
 over, dx = (g - avg(g) - x̂ avg(g x̂)) / √(var + eps), dgain = Σ dy x̂, dbias = Σ dy; the kernel's reference derives it.
 Only the mean and 1 / √(var + eps) are kept beside x; x̂ is computed again.
+
+With s = 1 / √(var + eps) and P(v) = v - avg(v) - x̂ avg(x̂ v), dx = s P(g), and along a direction x̂ moves by s P(rx)
+and s by -s² avg(x̂ rx). The R-maps follow by the product rule (Pearlmutter 1994); the reference has every step:
+
+    rx̂ = s P(rx)        ry = rx̂ gain + x̂ rgain + rbias        rg = rdy gain + dy rgain
+    rdx = s (rg - avg(rg) - rx̂ avg(x̂ g) - x̂ avg(x̂ rg + rx̂ g) - s avg(x̂ rx) P(g))
+    rdgain = Σ (rdy x̂ + dy rx̂)        rdbias = Σ rdy
 """
 
 from __future__ import annotations
@@ -22,6 +29,8 @@ from npgan.layers.initializers import Ones, Zeros, check_initializer
 
 class Normalization(Layer):
     """What the three share; a subclass says which view of x they are taken of."""
+
+    second_order = True
 
     def __init__(self, eps: float, affine: bool, gain_init: Initializer | None) -> None:
         self.eps = _number(eps, "eps", 0.0, math.inf)
@@ -47,6 +56,7 @@ class Normalization(Layer):
             keeps={"x"},
             saved={"mean": Spec((g, c)), "inv_std": Spec((g, c))},
             scratch={"sums": Spec((k.normalization.workspace(view),), "float64")},
+            rscratch={"rsums": Spec((k.normalization.rworkspace(view),), "float64")},
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102
@@ -74,6 +84,41 @@ class Normalization(Layer):
             f.accumulate,
         )
 
+    def rforward(self, f: Frame) -> None:  # noqa: D102
+        assert f.rx is not None
+        view = self._view(f.x.shape)
+        f.k.normalization.rforward(
+            f.ry.reshape(view),
+            f.scratch["rsums"],
+            f.rx.reshape(view),
+            f.x.reshape(view),
+            f.saved["mean"],
+            f.saved["inv_std"],
+            self._affine(f.w)[0],
+            *self._affine(f.rw),
+            self._constant(f),
+        )
+
+    def rbackward(self, f: Frame) -> None:  # noqa: D102
+        assert f.rx is not None
+        assert f.rdy is not None
+        view = self._view(f.x.shape)
+        f.k.normalization.rbackward(
+            None if f.rdx is None else f.rdx.reshape(view),
+            *self._affine(f.rdw),
+            f.scratch["rsums"],
+            f.rdy.reshape(view),
+            f.dy.reshape(view),
+            f.rx.reshape(view),
+            f.x.reshape(view),
+            f.saved["mean"],
+            f.saved["inv_std"],
+            self._affine(f.w)[0],
+            self._affine(f.rw)[0],
+            self._constant(f),
+            f.accumulate,
+        )
+
     def _statistics(self, f: Frame, x: Array, mean: Array, var: Array) -> None:
         """Write mean and var (G, C) of x (G, R, C)."""
         f.k.normalization.statistics(mean, var, f.scratch["sums"], x)
@@ -94,7 +139,8 @@ class BatchNorm(Normalization):
 
     In training by the batch's mean and biased variance; where the Pass updates statistics, also
     running += momentum (new - running), with the unbiased variance, as PyTorch does. Otherwise by the running
-    statistics, which are constants then: dx = dy gain / √(var + eps).
+    statistics, which are constants then: dx = dy gain / √(var + eps), so rdx = (rdy gain + dy rgain) / √(var + eps)
+    and ry = (rx gain + (x - mean) rgain) / √(var + eps) + rbias.
 
     Parameters
     ----------
@@ -131,6 +177,7 @@ class BatchNorm(Normalization):
             plan.keeps,
             plan.saved,
             {**plan.scratch, "step": Spec(channels)},
+            plan.rscratch,
         )
 
     def _view(self, shape: Shape) -> Shape:

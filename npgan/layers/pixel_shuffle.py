@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from npgan.backend.base import Array
 from npgan.errors import ShapeError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Layer, Plan, Spec
+from npgan.layers.base import Frame, Plan, Spec
 from npgan.layers.conv import check_images
 from npgan.layers.initializers import check_size
+from npgan.layers.linear import LinearMap
 
 
-class PixelShuffle(Layer):
+class PixelShuffle(LinearMap):
     """y[n, r h + i, r w + j, c] = x[n, h, w, c r² + i r + j], x (N, H, W, C r²) -> y (N, H r, W r, C).
 
     The sub-pixel convolution's last step (Shi et al. 2016, equation 4), with PyTorch's order of channels. It moves
-    every element to one place, so the adjoint is the inverse: dx is `PixelUnshuffle` of dy.
+    every element to one place, so the adjoint is the inverse: dx is `PixelUnshuffle` of dy, and so are the R-maps: ry
+    is `PixelShuffle` of rx, rdx `PixelUnshuffle` of rdy.
 
     Parameters
     ----------
@@ -30,16 +33,17 @@ class PixelShuffle(Layer):
             raise ShapeError(f"x has {channels} channels, expected a multiple of factor² = {r**2}")
         return Plan(y=Spec((n, h * r, w * r, channels // r**2)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.shuffle.shuffle(f.y, f.x, self.factor)
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.shuffle.shuffle(y, x, self.factor)
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.shuffle.unshuffle(f.dx, f.dy, self.factor)
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.shuffle.unshuffle(dx, dy, self.factor)
 
 
-class PixelUnshuffle(Layer):
-    """The inverse of `PixelShuffle`, x (N, H r, W r, C) -> y (N, H, W, C r²); dx is `PixelShuffle` of dy.
+class PixelUnshuffle(LinearMap):
+    """The inverse of `PixelShuffle`, x (N, H r, W r, C) -> y (N, H, W, C r²).
+
+    dx is `PixelShuffle` of dy, ry `PixelUnshuffle` of rx, and rdx `PixelShuffle` of rdy.
 
     Parameters
     ----------
@@ -56,9 +60,8 @@ class PixelUnshuffle(Layer):
             raise ShapeError(f"x is {h}×{w} pixels, expected multiples of the factor {r}")
         return Plan(y=Spec((n, h // r, w // r, channels * r**2)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.shuffle.unshuffle(f.y, f.x, self.factor)
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.shuffle.unshuffle(y, x, self.factor)
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.shuffle.shuffle(f.dx, f.dy, self.factor)
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.shuffle.shuffle(dx, dy, self.factor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from npgan.backend.base import Array, Shape
 from npgan.errors import ConfigError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Layer, Plan, Spec
+from npgan.layers.base import Frame, Plan, Spec
 from npgan.layers.conv import (
     Padding,
     Pads,
@@ -16,9 +16,10 @@ from npgan.layers.conv import (
     resolve_padding,
     window_counts,
 )
+from npgan.layers.linear import LinearMap
 
 
-class _Pool(Layer):
+class _Pool(LinearMap):
     """Windows of `kernel` pixels, `stride` apart."""
 
     def __init__(self, kernel: int | Pair, stride: int | Pair | None = None, padding: Padding = 0) -> None:
@@ -45,7 +46,7 @@ class AvgPool2d(_Pool):
     """y = the average of each window, x (N, H, W, C) -> y (N, OH, OW, C); sizes as for `Conv2d`.
 
     The zeros of the padding count (PyTorch's ``count_include_pad=True``, its default). Linear, so backward is the
-    adjoint: dx = Σ dy / (KH KW) over the windows that a pixel is in.
+    adjoint: dx = Σ dy / (KH KW) over the windows that a pixel is in. ry is the average of rx, rdx = Σ rdy / (KH KW).
 
     Parameters
     ----------
@@ -60,12 +61,11 @@ class AvgPool2d(_Pool):
     def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
         return Plan(y=Spec(self._output(x)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.pool.average(f.y, f.x, *self._geometry(f.x.shape))
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.pool.average(y, x, *self._geometry(x.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.pool.average_backward(f.dx, f.dy, *self._geometry(f.dx.shape))
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.pool.average_backward(dx, dy, *self._geometry(dx.shape))
 
 
 class MaxPool2d(_Pool):
@@ -73,6 +73,11 @@ class MaxPool2d(_Pool):
 
     The padding takes no part, as if it were -∞. All of dy goes to the pixel that won, the first of equals: there
     the function has a kink, and that is one of its subgradients. NaN wins over every number, so it stays visible.
+
+    y = A x with A of zeros and ones, which holds as long as the winners stay: away from ties the second derivative is
+    zero, ry is the winner's rx, and rdy goes to the winner. At a tie the R-maps keep the winner of `forward`, the
+    first of equals, whichever way x moves: they are the derivatives of the map that `backward` took, so that
+    <dy, ry> = <dx, rx> there too, but y then changes by the largest rx of those that tie.
 
     Parameters
     ----------
@@ -87,12 +92,14 @@ class MaxPool2d(_Pool):
     def forward(self, f: Frame) -> None:  # noqa: D102
         f.k.pool.maximum(f.y, f.saved["argmax"], f.x, *self._geometry(f.x.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.pool.maximum_backward(f.dx, f.dy, f.saved["argmax"], *self._geometry(f.dx.shape))
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.pool.maximum_rforward(y, x, f.saved["argmax"])
+
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.pool.maximum_backward(dx, dy, f.saved["argmax"], *self._geometry(dx.shape))
 
 
-class _GlobalPool(Layer):
+class _GlobalPool(LinearMap):
     """One window of the whole image."""
 
     def _geometry(self, x: Shape) -> tuple[Pair, Pair, Pads]:
@@ -100,22 +107,27 @@ class _GlobalPool(Layer):
 
 
 class GlobalAvgPool2d(_GlobalPool):
-    """y = the average of each channel, x (N, H, W, C) -> y (N, C);  dx = dy / (H W)."""
+    """y = the average of each channel, x (N, H, W, C) -> y (N, C);  dx = dy / (H W).
+
+    Linear: ry is the average of rx, rdx = rdy / (H W).
+    """
 
     def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
         n, _, _, channels = check_images(x)
         return Plan(y=Spec((n, channels)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
-        f.k.pool.average(_pixel(f.y), f.x, *self._geometry(f.x.shape))
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.pool.average(_pixel(y), x, *self._geometry(x.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.pool.average_backward(f.dx, _pixel(f.dy), *self._geometry(f.dx.shape))
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.pool.average_backward(dx, _pixel(dy), *self._geometry(dx.shape))
 
 
 class GlobalMaxPool2d(_GlobalPool):
-    """y = the largest of each channel, x (N, H, W, C) -> y (N, C); dy goes to it, as in `MaxPool2d`."""
+    """y = the largest of each channel, x (N, H, W, C) -> y (N, C); dy goes to it, as in `MaxPool2d`.
+
+    The R-maps, and what they do at a tie, are those of `MaxPool2d` too.
+    """
 
     def plan(self, x: Spec, k: Kernels) -> Plan:  # noqa: D102
         n, _, _, channels = check_images(x)
@@ -124,9 +136,11 @@ class GlobalMaxPool2d(_GlobalPool):
     def forward(self, f: Frame) -> None:  # noqa: D102
         f.k.pool.maximum(_pixel(f.y), f.saved["argmax"], f.x, *self._geometry(f.x.shape))
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dx is not None:
-            f.k.pool.maximum_backward(f.dx, _pixel(f.dy), f.saved["argmax"], *self._geometry(f.dx.shape))
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
+        f.k.pool.maximum_rforward(_pixel(y), x, f.saved["argmax"])
+
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
+        f.k.pool.maximum_backward(dx, _pixel(dy), f.saved["argmax"], *self._geometry(dx.shape))
 
 
 def _pixel(y: Array) -> Array:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.kernels import Kernels
-from npgan.layers.base import Frame, Layer, Plan, Spec
+from npgan.layers.base import Frame, Plan, Spec
 from npgan.layers.conv import Pair, check_images, check_pair
+from npgan.layers.linear import LinearMap
 
 
-class Upsample2d(Layer):
+class Upsample2d(LinearMap):
     """Enlarge x (N, H, W, C) -> y (N, H fh, W fw, C).
 
     nearest: y[f i + p] = x[i] for p in 0 .. f - 1, so dx[i] is the sum of dy over the f² pixels made of it.
     bilinear: pixels are squares with their values in the middle (PyTorch's ``align_corners=False``). Output o lies
     at u = (o + ½) / f - ½ and is (1 - t) x[⌊u⌋] + t x[⌊u⌋ + 1], t = u - ⌊u⌋, along both axes, the border going on
-    outside. Both are linear, y = A x, so dx = Aᵀ dy.
+    outside. Both are linear, y = A x, so dx = Aᵀ dy, ry = A rx and rdx = Aᵀ rdy.
 
     Parameters
     ----------
@@ -34,11 +36,10 @@ class Upsample2d(Layer):
         n, h, w, channels = check_images(x)
         return Plan(y=Spec((n, h * self.factor[0], w * self.factor[1], channels)))
 
-    def forward(self, f: Frame) -> None:  # noqa: D102
+    def _apply(self, f: Frame, y: Array, x: Array) -> None:
         enlarge = f.k.upsample.nearest if self.mode == "nearest" else f.k.upsample.bilinear
-        enlarge(f.y, f.x, self.factor)
+        enlarge(y, x, self.factor)
 
-    def backward(self, f: Frame) -> None:  # noqa: D102
+    def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
         reduce = f.k.upsample.nearest_backward if self.mode == "nearest" else f.k.upsample.bilinear_backward
-        if f.dx is not None:
-            reduce(f.dx, f.dy, self.factor)
+        reduce(dx, dy, self.factor)

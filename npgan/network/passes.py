@@ -378,7 +378,7 @@ class Pass:
             for path in views.keys() - ran:
                 for array in views[path].values():
                     array[...] = 0
-        written: set[Value] = set()
+        written = set() if rdy is None else {program.output.root}
         for turn in turns:
             op, f = self._ops[turn.index], self._frames[turn.index]
             self._set_directions(op, f)

@@ -84,11 +84,10 @@ def test_rbackward_is_the_complex_step_of_backward(name, options):
     h = 1e-20
     stepped = run(reference, name, x + 1j * h * rx, *options)
     slope = run_backward(reference, name, dy + 1j * h * rdy, stepped, *options).imag / h
-    y = run(reference, name, x, *options)
-    found = run_rbackward(reference, name, rdy, dy, rx, y, *options)
-    # y rounds at its own size, so 1 - y does too, and y + alpha.
+    found = run_rbackward(reference, name, rdy, dy, rx, stepped.real.copy(), *options)
+    # y rounds at its own size, so 1 - y does too, and y + alpha; complex tanh, four roundings, is off by 2 epsilon.
     size = np.abs(rdy) + 2 * np.abs(rx * dy)
-    assert (np.abs(found - slope) <= 1e-13 * np.abs(slope) + 2 * np.finfo(float).eps * size).all()
+    assert (np.abs(found - slope) <= 1e-13 * np.abs(slope) + 4 * np.finfo(float).eps * size).all()
 
 
 @curved

@@ -316,7 +316,7 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     rdgain, rdbias = np.full((2, 1, 8), np.nan)
     last = np.full(cpu.rworkspace(x.shape), np.nan)
     cpu.rbackward(None, rdgain, rdbias, last, dy, dy, dy, x, mean, inv_std, np.ones((1, 8)), None, False, False)
-    sums = scratch.reshape(2, 8), more.reshape(2, 8), last.reshape(7, 8)
+    sums = scratch.reshape(2, 8), more.reshape(2, 8), last[:48].reshape(6, 8)
     for array in (part_mean, part_var, dgain, dbias, rdgain, rdbias, *sums):
         assert np.isfinite(array[:, :4]).all()
         assert np.isnan(array[:, 4:]).all()

@@ -58,6 +58,15 @@ def _elu_backward(start, stop, dx, dy, y, alpha):  # type: ignore[no-untyped-def
 
 
 @kernel
+def _elu_rbackward(start, stop, rdx, rdy, dy, rx, y, alpha):  # type: ignore[no-untyped-def]
+    zero, one, alpha = rdx.dtype.type(0), rdx.dtype.type(1), rdx.dtype.type(alpha)
+    for i in range(start, stop):
+        v = y[i]
+        bent = v + alpha
+        rdx[i] = (one if v > 0 else bent) * rdy[i] + (zero if v > 0 else bent) * rx[i] * dy[i]
+
+
+@kernel
 def _tanh(start, stop, y, x):  # type: ignore[no-untyped-def]
     for i in range(start, stop):
         y[i] = np.tanh(x[i])
@@ -68,6 +77,14 @@ def _tanh_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
     one = dx.dtype.type(1)
     for i in range(start, stop):
         dx[i] = dy[i] * ((one - y[i]) * (one + y[i]))
+
+
+@kernel
+def _tanh_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
+    one, two = rdx.dtype.type(1), rdx.dtype.type(2)
+    for i in range(start, stop):
+        v = y[i]
+        rdx[i] = (one - v) * (one + v) * (rdy[i] - two * v * rx[i] * dy[i])
 
 
 @kernel
@@ -87,6 +104,14 @@ def _sigmoid_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _sigmoid_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
+    one, two = rdx.dtype.type(1), rdx.dtype.type(2)
+    for i in range(start, stop):
+        v = y[i]
+        rdx[i] = v * (one - v) * (rdy[i] + (one - two * v) * rx[i] * dy[i])
+
+
+@kernel
 def _softplus(start, stop, y, x):  # type: ignore[no-untyped-def]
     zero = y.dtype.type(0)
     for i in range(start, stop):
@@ -98,6 +123,13 @@ def _softplus(start, stop, y, x):  # type: ignore[no-untyped-def]
 def _softplus_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
     for i in range(start, stop):
         dx[i] = -dy[i] * np.expm1(-y[i])
+
+
+@kernel
+def _softplus_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        v = y[i]
+        rdx[i] = -np.expm1(-v) * (rdy[i] + np.exp(-v) * rx[i] * dy[i])
 
 
 def relu(y: Array, x: Array) -> None:
@@ -130,6 +162,11 @@ def elu_backward(dx: Array, dy: Array, y: Array, alpha: float) -> None:
     _each(_elu_backward, 1, dx, dy, y, alpha)
 
 
+def elu_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array, alpha: float) -> None:
+    """Rdx = rdy where y > 0, else (y + alpha)(rdy + rx dy)."""
+    _each(_elu_rbackward, 1, rdx, rdy, dy, rx, y, alpha)
+
+
 def tanh(y: Array, x: Array) -> None:
     """Y = tanh x."""
     _each(_tanh, _EXPONENTIAL, y, x)
@@ -138,6 +175,11 @@ def tanh(y: Array, x: Array) -> None:
 def tanh_backward(dx: Array, dy: Array, y: Array) -> None:
     """Dx = (1 - y^2) dy."""
     _each(_tanh_backward, 1, dx, dy, y)
+
+
+def tanh_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = (1 - y^2)(rdy - 2 y rx dy)."""
+    _each(_tanh_rbackward, 1, rdx, rdy, dy, rx, y)
 
 
 def sigmoid(y: Array, x: Array) -> None:
@@ -150,6 +192,11 @@ def sigmoid_backward(dx: Array, dy: Array, y: Array) -> None:
     _each(_sigmoid_backward, 1, dx, dy, y)
 
 
+def sigmoid_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = y (1 - y)(rdy + (1 - 2 y) rx dy)."""
+    _each(_sigmoid_rbackward, 1, rdx, rdy, dy, rx, y)
+
+
 def softplus(y: Array, x: Array) -> None:
     """Y = ln(1 + e^x)."""
     _each(_softplus, _EXPONENTIAL, y, x)
@@ -158,3 +205,8 @@ def softplus(y: Array, x: Array) -> None:
 def softplus_backward(dx: Array, dy: Array, y: Array) -> None:
     """Dx = (1 - e^-y) dy."""
     _each(_softplus_backward, _EXPONENTIAL, dx, dy, y)
+
+
+def softplus_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = (1 - e^-y)(rdy + e^-y rx dy)."""
+    _each(_softplus_rbackward, 2 * _EXPONENTIAL, rdx, rdy, dy, rx, y)

@@ -1,8 +1,9 @@
 """Element-wise functions in plain NumPy; arrays of any shape.
 
 Each ``NAME(y, x, ...)`` has a ``NAME_backward(dx, dy, y, ...)``: every derivative here is a simple function of the
-output, which the next layer mostly keeps anyway. Masks are taken of `.real`, so that the complex step goes through.
-NaN comes out as NaN, both ways.
+output, which the next layer mostly keeps anyway. What is not piecewise linear has a
+``NAME_rbackward(rdx, rdy, dy, rx, y, ...)`` too, rdx = f' rdy + f'' rx dy; ry = f' rx is ``NAME_backward`` of rx.
+Masks are taken of `.real`, so that the complex step goes through. NaN comes out as NaN, in every map.
 """
 
 import numpy as np
@@ -41,6 +42,13 @@ def elu_backward(dx: Array, dy: Array, y: Array, alpha: float) -> None:
     dx[...] = dy * np.where(y.real > 0, 1, y + alpha)
 
 
+def elu_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array, alpha: float) -> None:
+    """Rdx = rdy where y > 0, else (y + alpha)(rdy + rx dy). At x = 0, the latter."""
+    first = np.where(y.real > 0, 1, y + alpha)
+    second = np.where(y.real > 0, 0, y + alpha)
+    rdx[...] = first * rdy + second * rx * dy
+
+
 def tanh(y: Array, x: Array) -> None:
     """Y = tanh x."""
     y[...] = np.tanh(x)
@@ -49,6 +57,11 @@ def tanh(y: Array, x: Array) -> None:
 def tanh_backward(dx: Array, dy: Array, y: Array) -> None:
     """Dx = (1 - y^2) dy, as (1 - y)(1 + y), which does not cancel where y is near 1."""
     dx[...] = dy * ((1 - y) * (1 + y))
+
+
+def tanh_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = (1 - y^2)(rdy - 2 y rx dy)."""
+    rdx[...] = (1 - y) * (1 + y) * (rdy - 2 * y * rx * dy)
 
 
 def sigmoid(y: Array, x: Array) -> None:
@@ -63,6 +76,11 @@ def sigmoid_backward(dx: Array, dy: Array, y: Array) -> None:
     dx[...] = dy * (y * (1 - y))
 
 
+def sigmoid_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = y (1 - y)(rdy + (1 - 2 y) rx dy)."""
+    rdx[...] = y * (1 - y) * (rdy + (1 - 2 * y) * rx * dy)
+
+
 def softplus(y: Array, x: Array) -> None:
     """Y = ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)."""
     positive = x.real > 0
@@ -72,3 +90,8 @@ def softplus(y: Array, x: Array) -> None:
 def softplus_backward(dx: Array, dy: Array, y: Array) -> None:
     """Dx = sigmoid(x) dy = (1 - e^-y) dy, accurate in both tails."""
     dx[...] = dy * -np.expm1(-y)
+
+
+def softplus_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
+    """Rdx = (1 - e^-y)(rdy + e^-y rx dy)."""
+    rdx[...] = -np.expm1(-y) * (rdy + np.exp(-y) * rx * dy)

@@ -9,8 +9,9 @@ the compiler knows to begin at 0 is one that it can vectorise.
 from __future__ import annotations
 
 from npgan.backend.base import Array, Shape
-from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples
+from npgan.kernels.normalization import cpu_channels as channels
+from npgan.kernels.normalization import cpu_rows as rows
 
 
 def workspace(x: Shape) -> int:
@@ -19,147 +20,10 @@ def workspace(x: Shape) -> int:
     return 2 * max(g * c, r if c == 1 else 0)
 
 
-# ---------------------------------------------------------------- channels: x (M, C), M = G R
-
-
-@kernel
-def _channel_statistics(start, stop, mean, var, sums, x):  # type: ignore[no-untyped-def]
-    groups, channels = mean.shape  # [start, stop) of groups * channels
-    r = x.shape[0] // groups
-    for g in range(start // channels, (stop - 1) // channels + 1):
-        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
-        first, second = sums[0, g, low:high], sums[1, g, low:high]
-        first[:] = 0
-        second[:] = 0
-        for m in range(g * r, (g + 1) * r):
-            row = x[m, low:high]
-            for c in range(row.size):
-                first[c] += row[c]
-        for c in range(first.size):
-            first[c] /= r
-        for m in range(g * r, (g + 1) * r):
-            row = x[m, low:high]
-            for c in range(row.size):
-                difference = row[c] - first[c]
-                second[c] += difference * difference
-        for c in range(first.size):
-            mean[g, low + c] = first[c]
-            var[g, low + c] = second[c] / r
-
-
-@kernel
-def _channel_normalize(start, stop, y, x, mean, inv_std, gain, bias):  # type: ignore[no-untyped-def]
-    r = x.shape[0] // mean.shape[0]
-    for m in range(start, stop):
-        out, row, centre, scale = y[m], x[m], mean[m // r], inv_std[m // r]
-        for c in range(row.size):
-            xhat = (row[c] - centre[c]) * scale[c]
-            out[c] = xhat if gain is None else xhat * gain[0, c] + bias[0, c]
-
-
-@kernel
-def _channel_sums(start, stop, sums, dy, x, mean, inv_std):  # type: ignore[no-untyped-def]
-    groups, channels = mean.shape  # [start, stop) of groups * channels
-    r = x.shape[0] // groups
-    for g in range(start // channels, (stop - 1) // channels + 1):
-        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
-        first, second = sums[0, g, low:high], sums[1, g, low:high]
-        centre, scale = mean[g, low:high], inv_std[g, low:high]
-        first[:] = 0
-        second[:] = 0
-        for m in range(g * r, (g + 1) * r):
-            row, gradient = x[m, low:high], dy[m, low:high]
-            for c in range(row.size):
-                first[c] += gradient[c]
-                second[c] += gradient[c] * ((row[c] - centre[c]) * scale[c])
-
-
-@kernel
-def _channel_weights(start, stop, dgain, dbias, sums, accumulate):  # type: ignore[no-untyped-def]
-    for c in range(start, stop):
-        first, second = 0.0, 0.0
-        for g in range(sums.shape[1]):
-            first += sums[0, g, c]
-            second += sums[1, g, c]
-        dbias[0, c] = dbias[0, c] + first if accumulate else first
-        dgain[0, c] = dgain[0, c] + second if accumulate else second
-
-
-@kernel
-def _channel_input(start, stop, dx, sums, dy, x, mean, inv_std, gain, constant):  # type: ignore[no-untyped-def]
-    r = x.shape[0] // mean.shape[0]
-    for m in range(start, stop):
-        out, gradient, row, centre, scale = dx[m], dy[m], x[m], mean[m // r], inv_std[m // r]
-        first, second = sums[0, m // r], sums[1, m // r]
-        for c in range(row.size):
-            factor = scale[c] if gain is None else scale[c] * gain[0, c]
-            if constant:
-                out[c] = gradient[c] * factor
-            else:
-                xhat = (row[c] - centre[c]) * scale[c]
-                out[c] = (gradient[c] - (first[c] + xhat * second[c]) / r) * factor
-
-
-# ---------------------------------------------------------------- one row a group: x (G, R)
-
-
-@kernel
-def _row_statistics(start, stop, mean, var, x):  # type: ignore[no-untyped-def]
-    for g in range(start, stop):
-        row = x[g]
-        first = 0.0
-        for r in range(row.size):
-            first += row[r]
-        first /= row.size
-        second = 0.0
-        for r in range(row.size):
-            difference = row[r] - first
-            second += difference * difference
-        mean[g, 0] = first
-        var[g, 0] = second / row.size
-
-
-@kernel
-def _row_normalize(start, stop, y, x, mean, inv_std, gain, bias):  # type: ignore[no-untyped-def]
-    for g in range(start, stop):
-        out, row, centre, scale = y[g], x[g], mean[g, 0], inv_std[g, 0]
-        for r in range(row.size):
-            xhat = (row[r] - centre) * scale
-            out[r] = xhat if gain is None else xhat * gain[r, 0] + bias[r, 0]
-
-
-@kernel
-def _row_weights(start, stop, dgain, dbias, sums, dy, x, mean, inv_std, accumulate):  # type: ignore[no-untyped-def]
-    first, second = sums[0, start:stop], sums[1, start:stop]
-    first[:] = 0
-    second[:] = 0
-    for g in range(x.shape[0]):
-        row, gradient, centre, scale = x[g, start:stop], dy[g, start:stop], mean[g, 0], inv_std[g, 0]
-        for r in range(row.size):
-            first[r] += gradient[r]
-            second[r] += gradient[r] * ((row[r] - centre) * scale)
-    for r in range(first.size):
-        dbias[start + r, 0] = dbias[start + r, 0] + first[r] if accumulate else first[r]
-        dgain[start + r, 0] = dgain[start + r, 0] + second[r] if accumulate else second[r]
-
-
-@kernel
-def _row_input(start, stop, dx, dy, x, mean, inv_std, gain, constant):  # type: ignore[no-untyped-def]
-    for g in range(start, stop):
-        out, gradient, row, centre, scale = dx[g], dy[g], x[g], mean[g, 0], inv_std[g, 0]
-        first, second = 0.0, 0.0
-        if not constant:
-            for r in range(row.size):
-                dxhat = gradient[r] if gain is None else gradient[r] * gain[r, 0]
-                first += dxhat
-                second += dxhat * ((row[r] - centre) * scale)
-        first, second = first / row.size, second / row.size
-        for r in range(row.size):
-            dxhat = gradient[r] if gain is None else gradient[r] * gain[r, 0]
-            out[r] = (dxhat - (first + (row[r] - centre) * scale * second)) * scale
-
-
-# ---------------------------------------------------------------- the operation
+def rworkspace(x: Shape) -> int:
+    """Float64 elements of `scratch` in the R-maps for x (G, R, C)."""
+    g, r, c = x
+    return max(11 * g * c, 2 * (g + r) if c == 1 else 0)
 
 
 def _is_row(x: Array, gain: Array | None) -> bool:
@@ -170,10 +34,10 @@ def _is_row(x: Array, gain: Array | None) -> bool:
 def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
     """x (G, R, C) -> mean (G, C), var (G, C), the biased variance."""
     if _is_row(x, None):
-        over_samples(_row_statistics, x.shape[0], 2 * x.size, mean, var, x.reshape(x.shape[:2]))
+        over_samples(rows.statistics, x.shape[0], 2 * x.size, mean, var, x.reshape(x.shape[:2]))
     else:
         sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
-        over_samples(_channel_statistics, mean.size, 2 * x.size, mean, var, sums, x.reshape(-1, x.shape[2]))
+        over_samples(channels.statistics, mean.size, 2 * x.size, mean, var, sums, x.reshape(-1, x.shape[2]))
 
 
 def normalize(y: Array, x: Array, mean: Array, inv_std: Array, gain: Array | None, bias: Array | None) -> None:
@@ -181,7 +45,7 @@ def normalize(y: Array, x: Array, mean: Array, inv_std: Array, gain: Array | Non
     row = _is_row(x, gain)
     shape = x.shape[:2] if row else (-1, x.shape[2])
     y, x = y.reshape(shape), x.reshape(shape)
-    over_samples(_row_normalize if row else _channel_normalize, len(x), x.size, y, x, mean, inv_std, gain, bias)
+    over_samples(rows.normalize if row else channels.normalize, len(x), x.size, y, x, mean, inv_std, gain, bias)
 
 
 def backward(
@@ -205,15 +69,85 @@ def backward(
         if dgain is not None:
             r = shape[1]
             sums = scratch[: 2 * r].reshape(2, r)
-            over_samples(_row_weights, r, 2 * x.size, dgain, dbias, sums, dy, x, *saved, accumulate)
+            over_samples(rows.weights, r, 2 * x.size, dgain, dbias, sums, dy, x, *saved, accumulate)
         if dx is not None:
-            over_samples(_row_input, len(x), 2 * x.size, dx.reshape(shape), dy, x, *saved, gain, constant)
+            over_samples(rows.inputs, len(x), 2 * x.size, dx.reshape(shape), dy, x, *saved, gain, constant)
         return
     sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
     dy, x = dy.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
     if dgain is not None or not constant:
-        over_samples(_channel_sums, mean.size, 2 * x.size, sums, dy, x, *saved)
+        over_samples(channels.sums, mean.size, 2 * x.size, sums, dy, x, *saved)
     if dgain is not None:
-        over_samples(_channel_weights, mean.shape[1], mean.size, dgain, dbias, sums, accumulate)
+        over_samples(channels.weights, mean.shape[1], mean.size, dgain, dbias, sums, accumulate)
     if dx is not None:
-        over_samples(_channel_input, len(x), x.size, dx.reshape(x.shape), sums, dy, x, *saved, gain, constant)
+        over_samples(channels.inputs, len(x), x.size, dx.reshape(x.shape), sums, dy, x, *saved, gain, constant)
+
+
+def rforward(
+    ry: Array,
+    scratch: Array,
+    rx: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    rgain: Array | None,
+    rbias: Array | None,
+    constant: bool,
+) -> None:
+    """rx, x (G, R, C), mean and inv_std (G, C), gain, rgain and rbias (P, C) -> ry (G, R, C)."""
+    version, shape = (rows, x.shape[:2]) if _is_row(x, gain) else (channels, (-1, x.shape[2]))
+    sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
+    ry, rx, x = ry.reshape(shape), rx.reshape(shape), x.reshape(shape)
+    saved = (mean, inv_std)
+    if not constant:
+        over_samples(version.sums, mean.size, 2 * x.size, sums, rx, x, *saved)
+    over_samples(version.rnormalize, len(x), 2 * x.size, ry, sums, rx, x, *saved, gain, rgain, rbias, constant)
+
+
+def rbackward(
+    rdx: Array | None,
+    rdgain: Array | None,
+    rdbias: Array | None,
+    scratch: Array,
+    rdy: Array,
+    dy: Array,
+    rx: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    rgain: Array | None,
+    constant: bool,
+    accumulate: bool,
+) -> None:
+    """rdy, dy, rx, x (G, R, C), mean and inv_std (G, C), gain and rgain (P, C) -> rdx (G, R, C), rdgain, rdbias."""
+    saved = (mean, inv_std)
+    if _is_row(x, gain):
+        shape = x.shape[:2]
+        rdy, dy, rx, x = (a.reshape(shape) for a in (rdy, dy, rx, x))
+        n, r = shape
+        sums, totals = scratch[: 2 * n].reshape(2, n, 1), scratch[2 * n : 2 * (n + r)].reshape(2, r)
+        if not constant:
+            over_samples(rows.sums, n, 2 * x.size, sums, rx, x, *saved)
+        arrays = (sums, rdy, dy, rx, x, *saved)
+        if rdgain is not None:
+            over_samples(rows.rweights, r, 3 * x.size, rdgain, rdbias, totals, *arrays, constant, accumulate)
+        if rdx is not None:
+            over_samples(rows.rinputs, n, 4 * x.size, rdx.reshape(shape), *arrays, gain, rgain, constant)
+        return
+    size, shape = mean.size, (-1, x.shape[2])
+    rdy, dy, rx, x = (a.reshape(shape) for a in (rdy, dy, rx, x))
+    sums, factors = scratch[: 6 * size].reshape(6, *mean.shape), scratch[6 * size : 11 * size].reshape(5, *mean.shape)
+    if not constant:
+        over_samples(channels.sums, size, 2 * x.size, sums[:2], rx, x, *saved)
+        over_samples(channels.sums, size, 2 * x.size, sums[2:4], dy, x, *saved)
+    if rdgain is not None or not constant:
+        over_samples(channels.sums, size, 2 * x.size, sums[4:], rdy, x, *saved)
+        over_samples(channels.add_rsums, size, 2 * x.size, sums, dy, rx, x, *saved, constant)
+    if rdgain is not None:
+        over_samples(channels.weights, mean.shape[1], size, rdgain, rdbias, sums[4:], accumulate)
+    if rdx is not None:
+        r = len(x) // len(mean)
+        over_samples(channels.rfactors, size, size, factors, sums, r, inv_std, gain, rgain, constant)
+        over_samples(channels.rinputs, len(x), 2 * x.size, rdx.reshape(shape), factors, rdy, dy, rx, x, mean, constant)

@@ -18,6 +18,15 @@ Backward. Let g = dy gain be the gradient of xhat. From xhat = (x - mean) inv_st
 a symmetric map, so dx = inv_std (g - avg(g) - xhat avg(g xhat)); where the statistics are constants (running ones),
 dx = inv_std g. dgain = sum of dy xhat and dbias = sum of dy over everything that shares them. (Ioffe and Szegedy
 2015, section 3, in another form.)
+
+R-maps. Write s = inv_std and P(v) = v - avg(v) - xhat avg(xhat v), so that dxhat = s P(dx_) and dx = s P(g). Along a
+direction rx, rgain, rbias the lines above are
+    rxhat = s P(rx),  ry = rxhat gain + xhat rgain + rbias,  rs = -s^2 avg(xhat rx).
+The product rule on dx = s P(g), with rg = rdy gain + dy rgain, where P changes through both of its xhat:
+    R{P(g)} = rg - avg(rg) - rxhat avg(xhat g) - xhat avg(xhat rg + rxhat g)
+    rdx = s (R{P(g)} - s avg(xhat rx) P(g)),
+and on the sums, rdgain = sum of (rdy xhat + dy rxhat), rdbias = sum of rdy. Nowhere is avg(xhat^2) taken for 1: it is
+1 - eps s^2. Where the statistics are constants, P(v) = v and rs = 0: rxhat = s rx and rdx = s rg.
 """
 
 from __future__ import annotations
@@ -29,6 +38,11 @@ from npgan.backend.base import Array, Shape
 
 def workspace(x: Shape) -> int:
     """Float64 elements of `scratch` for x (G, R, C)."""
+    return 0
+
+
+def rworkspace(x: Shape) -> int:
+    """Float64 elements of `scratch` in the R-maps for x (G, R, C)."""
     return 0
 
 
@@ -68,16 +82,90 @@ def backward(
     An output that is None is not wanted. `constant`: the statistics do not depend on x. `accumulate`: add to dgain
     and dbias.
     """
-    wide = np.result_type(x.dtype, np.float64)
-    xhat = (x - mean[:, None, :]) * inv_std[:, None, :]
+    s = inv_std[:, None, :]
+    xhat = (x - mean[:, None, :]) * s
     if dgain is not None and dbias is not None:
-        shared = (0, 1) if dgain.shape[0] == 1 else (0,)
-        for dw, terms in ((dgain, dy * xhat), (dbias, dy)):
-            total = terms.sum(axis=shared, dtype=wide).reshape(dw.shape)
-            dw[...] = dw + total if accumulate else total
+        _add_up(dgain, dy * xhat, accumulate)
+        _add_up(dbias, dy, accumulate)
     if dx is not None:
         g = dy if gain is None else dy * gain
+        dx[...] = s * (g if constant else _project(g, xhat))
+
+
+def rforward(
+    ry: Array,
+    scratch: Array,
+    rx: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    rgain: Array | None,
+    rbias: Array | None,
+    constant: bool,
+) -> None:
+    """rx, x (G, R, C), mean and inv_std (G, C), gain, rgain and rbias (P, C) -> ry (G, R, C).
+
+    Where rgain and rbias are None, they are zero.
+    """
+    s = inv_std[:, None, :]
+    xhat = (x - mean[:, None, :]) * s
+    rxhat = s * (rx if constant else _project(rx, xhat))
+    ry[...] = rxhat if gain is None else rxhat * gain
+    if rgain is not None:
+        ry += xhat * rgain + rbias
+
+
+def rbackward(
+    rdx: Array | None,
+    rdgain: Array | None,
+    rdbias: Array | None,
+    scratch: Array,
+    rdy: Array,
+    dy: Array,
+    rx: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    rgain: Array | None,
+    constant: bool,
+    accumulate: bool,
+) -> None:
+    """rdy, dy, rx, x (G, R, C), mean and inv_std (G, C), gain and rgain (P, C) -> rdx (G, R, C), rdgain, rdbias.
+
+    As for `backward`; where rgain is None, it is zero.
+    """
+    s = inv_std[:, None, :]
+    xhat = (x - mean[:, None, :]) * s
+    rxhat = s * (rx if constant else _project(rx, xhat))
+    if rdgain is not None and rdbias is not None:
+        _add_up(rdgain, rdy * xhat + dy * rxhat, accumulate)
+        _add_up(rdbias, rdy, accumulate)
+    if rdx is not None:
+        g, rg = (dy, rdy) if gain is None else (dy * gain, rdy * gain)
+        if rgain is not None:
+            rg = rg + dy * rgain
         if not constant:
-            along = (g * xhat).mean(axis=1, keepdims=True, dtype=wide)
-            g = g - g.mean(axis=1, keepdims=True, dtype=wide) - xhat * along
-        dx[...] = g * inv_std[:, None, :]
+            rg = rg - _average(rg) - rxhat * _average(xhat * g) - xhat * _average(xhat * rg + rxhat * g)
+            rg = rg - s * _average(xhat * rx) * _project(g, xhat)
+        rdx[...] = s * rg
+
+
+def _average(v: Array) -> Array:
+    """V (G, R, C) -> (G, 1, C), summed in float64."""
+    average: Array = v.mean(axis=1, keepdims=True, dtype=np.result_type(v.dtype, np.float64))
+    return average
+
+
+def _project(v: Array, xhat: Array) -> Array:
+    """P(v) = v - avg(v) - xhat avg(xhat v)."""
+    projected: Array = v - _average(v) - xhat * _average(xhat * v)
+    return projected
+
+
+def _add_up(dw: Array, terms: Array, accumulate: bool) -> None:
+    """Terms (G, R, C) -> dw (P, C): written, or added to, the sum over everything that shares an element."""
+    shared = (0, 1) if dw.shape[0] == 1 else (0,)
+    total = terms.sum(axis=shared, dtype=np.result_type(terms.dtype, np.float64)).reshape(dw.shape)
+    dw[...] = dw + total if accumulate else total

@@ -80,6 +80,16 @@ def _maximum_backward(start, stop, dx, dy, argmax):  # type: ignore[no-untyped-d
                     dx[n, argmax[n, p, q, c], c] += dy[n, p, q, c]
 
 
+@compiled
+def _maximum_rforward(start, stop, ry, rx, argmax):  # type: ignore[no-untyped-def]
+    _, oh, ow, channels = ry.shape  # rx (N, H W, C)
+    for line in range(start, stop):
+        n, p = line // oh, line % oh
+        for q in range(ow):
+            for c in range(channels):
+                ry[n, p, q, c] = rx[n, argmax[n, p, q, c], c]
+
+
 def _lines(x: Array) -> int:
     return int(x.shape[0] * x.shape[1])
 
@@ -103,3 +113,9 @@ def maximum_backward(dx: Array, dy: Array, argmax: Array, kernel: Pair, stride: 
     """dy (N, OH, OW, C), argmax (N, OH, OW, C) -> dx (N, H, W, C)."""
     pixels = dx.reshape(dx.shape[0], -1, dx.shape[3])
     over_samples(_maximum_backward, dx.shape[0], dx.size, pixels, dy, argmax)
+
+
+def maximum_rforward(ry: Array, rx: Array, argmax: Array) -> None:
+    """rx (N, H, W, C), argmax (N, OH, OW, C) -> ry (N, OH, OW, C), the winners' rx."""
+    pixels = rx.reshape(rx.shape[0], -1, rx.shape[3])
+    over_samples(_maximum_rforward, _lines(ry), ry.size, ry, pixels, argmax)

@@ -3,7 +3,8 @@
 average:  y[n, p, q] = Σᵢⱼ x[n, s p + i, s q + j] / (KH KW), zeros of the padding counted;  dx gathers dy / (KH KW)
           from the windows that a pixel is in.
 maximum:  y = the largest of the window; the padding takes no part. `argmax` is the place h W + w in x of the one
-          that won, the first of equals, and all of dy goes to it. NaN wins over every number.
+          that won, the first of equals, and all of dy goes to it. NaN wins over every number. While the winners stay,
+          y is linear in x: ry gathers rx from where `maximum_backward` scatters dy to.
 """
 
 from itertools import product
@@ -55,6 +56,13 @@ def maximum_backward(dx: Array, dy: Array, argmax: Array, kernel: Pair, stride: 
         at = tap(padded, i, j, dy, stride)
         at += np.where(inside & (argmax == place), dy, 0)
     dx[...] = crop(padded, padding)
+
+
+def maximum_rforward(ry: Array, rx: Array, argmax: Array) -> None:
+    """rx (N, H, W, C), argmax (N, OH, OW, C) -> ry (N, OH, OW, C), the winners' rx."""
+    n, channels = rx.shape[0], rx.shape[3]
+    winners = np.take_along_axis(rx.reshape(n, -1, channels), argmax.reshape(n, -1, channels), axis=1)
+    ry[...] = winners.reshape(ry.shape)
 
 
 def _places(i: int, j: int, y: Array, x: Array, stride: Pair, padding: Pads) -> tuple[Array, Array]:

@@ -36,6 +36,19 @@ def _backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
             out[c] = row[c] * (gradient[c] - mean)
 
 
+@kernel
+def _rbackward(start, stop, rdx, rdy, dy, ry, y):  # type: ignore[no-untyped-def]
+    for m in range(start, stop):
+        out, rgradient, gradient, change, row = rdx[m], rdy[m], dy[m], ry[m], y[m]
+        total, rtotal = 0.0, 0.0
+        for c in range(row.size):
+            total += gradient[c] * row[c]
+            rtotal += rgradient[c] * row[c] + gradient[c] * change[c]
+        mean, rmean = rdx.dtype.type(total), rdx.dtype.type(rtotal)
+        for c in range(row.size):
+            out[c] = change[c] * (gradient[c] - mean) + row[c] * (rgradient[c] - rmean)
+
+
 def forward(y: Array, x: Array) -> None:
     """x (M, C) -> y (M, C)."""
     over_samples(_forward, y.shape[0], 10 * y.size, y, x)
@@ -44,3 +57,8 @@ def forward(y: Array, x: Array) -> None:
 def backward(dx: Array, dy: Array, y: Array) -> None:
     """dy (M, C), y (M, C) -> dx (M, C)."""
     over_samples(_backward, dx.shape[0], dx.size, dx, dy, y)
+
+
+def rbackward(rdx: Array, rdy: Array, dy: Array, ry: Array, y: Array) -> None:
+    """rdy, dy, ry, y (M, C) -> rdx (M, C): the product rule on `backward`, with ry for the change of y."""
+    over_samples(_rbackward, rdx.shape[0], 2 * rdx.size, rdx, rdy, dy, ry, y)

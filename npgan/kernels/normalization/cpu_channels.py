@@ -1,0 +1,159 @@
+"""Normalisation of channels, compiled: x (M, C), M = G R, rows read one after the other, the inner loop along C."""
+
+import numpy as np
+
+from npgan.backend.compile import kernel
+
+
+@kernel
+def statistics(start, stop, mean, var, sums, x):  # type: ignore[no-untyped-def]
+    """x (M, C) -> mean and var (G, C)."""
+    groups, channels = mean.shape  # [start, stop) of groups * channels
+    r = x.shape[0] // groups
+    for g in range(start // channels, (stop - 1) // channels + 1):
+        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
+        first, second = sums[0, g, low:high], sums[1, g, low:high]
+        first[:] = 0
+        second[:] = 0
+        for m in range(g * r, (g + 1) * r):
+            row = x[m, low:high]
+            for c in range(row.size):
+                first[c] += row[c]
+        for c in range(first.size):
+            first[c] /= r
+        for m in range(g * r, (g + 1) * r):
+            row = x[m, low:high]
+            for c in range(row.size):
+                difference = row[c] - first[c]
+                second[c] += difference * difference
+        for c in range(first.size):
+            mean[g, low + c] = first[c]
+            var[g, low + c] = second[c] / r
+
+
+@kernel
+def normalize(start, stop, y, x, mean, inv_std, gain, bias):  # type: ignore[no-untyped-def]
+    """x (M, C), mean and inv_std (G, C) -> y (M, C)."""
+    r = x.shape[0] // mean.shape[0]
+    for m in range(start, stop):
+        out, row, centre, scale = y[m], x[m], mean[m // r], inv_std[m // r]
+        for c in range(row.size):
+            xhat = (row[c] - centre[c]) * scale[c]
+            out[c] = xhat if gain is None else xhat * gain[0, c] + bias[0, c]
+
+
+@kernel
+def sums(start, stop, sums, dy, x, mean, inv_std):  # type: ignore[no-untyped-def]
+    """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy; or of rx, or rdy."""
+    groups, channels = mean.shape  # [start, stop) of groups * channels
+    r = x.shape[0] // groups
+    for g in range(start // channels, (stop - 1) // channels + 1):
+        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
+        first, second = sums[0, g, low:high], sums[1, g, low:high]
+        centre, scale = mean[g, low:high], inv_std[g, low:high]
+        first[:] = 0
+        second[:] = 0
+        for m in range(g * r, (g + 1) * r):
+            row, gradient = x[m, low:high], dy[m, low:high]
+            for c in range(row.size):
+                first[c] += gradient[c]
+                second[c] += gradient[c] * ((row[c] - centre[c]) * scale[c])
+
+
+@kernel
+def weights(start, stop, dgain, dbias, sums, accumulate):  # type: ignore[no-untyped-def]
+    """From sums (2, G, C) to dgain and dbias (1, C)."""
+    for c in range(start, stop):
+        first, second = 0.0, 0.0
+        for g in range(sums.shape[1]):
+            first += sums[0, g, c]
+            second += sums[1, g, c]
+        dbias[0, c] = dbias[0, c] + first if accumulate else first
+        dgain[0, c] = dgain[0, c] + second if accumulate else second
+
+
+@kernel
+def inputs(start, stop, dx, sums, dy, x, mean, inv_std, gain, constant):  # type: ignore[no-untyped-def]
+    """dy, x (M, C), sums (2, G, C) -> dx (M, C)."""
+    r = x.shape[0] // mean.shape[0]
+    for m in range(start, stop):
+        out, gradient, row, centre, scale = dx[m], dy[m], x[m], mean[m // r], inv_std[m // r]
+        first, second = sums[0, m // r], sums[1, m // r]
+        for c in range(row.size):
+            factor = scale[c] if gain is None else scale[c] * gain[0, c]
+            if constant:
+                out[c] = gradient[c] * factor
+            else:
+                xhat = (row[c] - centre[c]) * scale[c]
+                out[c] = (gradient[c] - (first[c] + xhat * second[c]) / r) * factor
+
+
+@kernel
+def rnormalize(start, stop, ry, sums, rx, x, mean, inv_std, gain, rgain, rbias, constant):  # type: ignore[no-untyped-def]
+    """rx, x (M, C), sums (2, G, C) of rx and xhat rx -> ry (M, C)."""
+    r = x.shape[0] // mean.shape[0]
+    for m in range(start, stop):
+        out, change, row, centre, scale = ry[m], rx[m], x[m], mean[m // r], inv_std[m // r]
+        first, second = sums[0, m // r], sums[1, m // r]
+        for c in range(row.size):
+            xhat = (row[c] - centre[c]) * scale[c]
+            rxhat = (change[c] if constant else change[c] - (first[c] + xhat * second[c]) / r) * scale[c]
+            if gain is not None:
+                rxhat *= gain[0, c]
+            out[c] = rxhat if rgain is None else rxhat + xhat * rgain[0, c] + rbias[0, c]
+
+
+@kernel
+def add_rsums(start, stop, sums, dy, rx, x, mean, inv_std, constant):  # type: ignore[no-untyped-def]
+    """dy, rx, x (M, C), sums[:2] of rx and xhat rx -> rxhat dy, summed, is added to sums[5] (G, C)."""
+    groups, channels = mean.shape  # [start, stop) of groups * channels
+    r = x.shape[0] // groups
+    for g in range(start // channels, (stop - 1) // channels + 1):
+        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
+        first, second, total = sums[0, g, low:high], sums[1, g, low:high], sums[5, g, low:high]
+        centre, scale = mean[g, low:high], inv_std[g, low:high]
+        for m in range(g * r, (g + 1) * r):
+            row, change, gradient = x[m, low:high], rx[m, low:high], dy[m, low:high]
+            for c in range(row.size):
+                xhat = (row[c] - centre[c]) * scale[c]
+                rxhat = (change[c] if constant else change[c] - (first[c] + xhat * second[c]) / r) * scale[c]
+                total[c] += gradient[c] * rxhat
+
+
+@kernel
+def rfactors(start, stop, factors, sums, r, inv_std, gain, rgain, constant):  # type: ignore[no-untyped-def]
+    """From sums (6, G, C) to factors (5, G, C) of rdy, dy, rx, x - mean and 1 in rdx.
+
+    rdx = s (gain (rdy - avg(rdy) - rxhat avg(xhat dy) - xhat avg(xhat rdy + rxhat dy))
+             + (rgain - gain s avg(xhat rx)) (dy - avg(dy) - xhat avg(xhat dy))), rxhat and xhat written out.
+    """
+    channels = inv_std.shape[1]
+    for i in range(start, stop):
+        g, c = i // channels, i % channels
+        s = np.float64(inv_std[g, c])
+        of_rdy = s if gain is None else s * gain[0, c]
+        of_dy = 0.0 if rgain is None else s * rgain[0, c]
+        if not constant:
+            rx, xhat_rx, dy, xhat_dy, rdy, both = sums[:, g, c] / r
+            of_dy -= of_rdy * s * xhat_rx
+            of_rx = -of_rdy * s * xhat_dy
+            factors[2, g, c] = of_rx
+            factors[3, g, c] = -s * (of_rdy * both + of_rx * xhat_rx + of_dy * xhat_dy)
+            factors[4, g, c] = -of_rdy * rdy - of_dy * dy - of_rx * rx
+        factors[0, g, c] = of_rdy
+        factors[1, g, c] = of_dy
+
+
+@kernel
+def rinputs(start, stop, rdx, factors, rdy, dy, rx, x, mean, constant):  # type: ignore[no-untyped-def]
+    """rdy, dy, rx, x (M, C), factors (5, G, C) -> rdx (M, C)."""
+    r = x.shape[0] // mean.shape[0]
+    for m in range(start, stop):
+        g = m // r
+        out, rgradient, gradient, change, row, centre = rdx[m], rdy[m], dy[m], rx[m], x[m], mean[g]
+        of_rdy, of_dy, of_rx, of_x, of_1 = factors[0, g], factors[1, g], factors[2, g], factors[3, g], factors[4, g]
+        for c in range(out.size):
+            total = of_rdy[c] * rgradient[c] + of_dy[c] * gradient[c]
+            if not constant:
+                total += of_rx[c] * change[c] + of_x[c] * (row[c] - centre[c]) + of_1[c]
+            out[c] = total

@@ -26,7 +26,8 @@ CGAN = Recipe(
     paper="Mirza and Osindero 2014, Conditional generative adversarial nets",
     networks=networks,
     settings={
-        "steps": 5000,
+        "steps": 6000,
+        "ema": 0.999,
         "model": {"channels": 64, "slope": 0.2, "embedding": 10},
         "generator": PLAYER,
         "discriminator": PLAYER,

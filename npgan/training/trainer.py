@@ -172,7 +172,8 @@ def resume(
 
 def resolve(recipe: Recipe, settings: Mapping[str, Any]) -> Config:
     """Return the config of a recipe under these settings: defaults, then the loss's, the recipe's and the user's."""
-    base = merge(_loss_settings(recipe.settings.get("loss", Config.loss)), recipe.settings)
+    loss = recipe.settings.get("loss", Config.loss)
+    base = override({"loss": loss, **_loss_settings(loss)}, recipe.settings)
     return build({**override(base, settings), "recipe": recipe.name})
 
 

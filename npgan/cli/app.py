@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from npgan._version import __version__
+from npgan.cli.gradcheck import gradcheck
 from npgan.cli.info import info
 from npgan.cli.options import debugging
 from npgan.cli.recipes import recipes
@@ -68,6 +69,11 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     recipes: """
   npgan recipes                                    all of them
   npgan recipes dcgan                              its settings and networks""",
+    gradcheck: """
+  npgan gradcheck                                  everything, in a minute
+  npgan gradcheck Conv2d hinge wgan-gp             a layer, a loss, a penalty and a recipe
+  npgan gradcheck --dtype float32 --backend gpu
+  npgan gradcheck Dense --self-test                can the checks find a fault?""",
     info: "",
 }
 

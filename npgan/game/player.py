@@ -56,6 +56,7 @@ class Player:
         with self.network.write() as theta:
             self.optimizer.step(theta, self.gradient, self.rate(step))
             if self.clip_weights is not None:
-                clip_weights(theta, self.clip_weights, backend=self.network.backend)
+                moving = [(s.start, s.stop) for s in self.optimizer.segments if not s.frozen]
+                clip_weights(theta, self.clip_weights, moving, backend=self.network.backend)
         if self.ema is not None:
             self.ema.update(self.network.theta)

@@ -176,7 +176,7 @@ def latest(folder: Path) -> tuple[Checkpoint, list[str]]:
             break
     if warnings:
         raise CheckpointError(f"{folder} has no checkpoint that can be used: " + "; ".join(warnings))
-    raise CheckpointError(f"{folder} has no checkpoint yet; the run stopped before its first: start it again")
+    raise CheckpointError(f"{folder} has no checkpoint yet: the run stopped before its first; --resume begins it")
 
 
 def prune(folder: Path, keep: int, step: int) -> None:

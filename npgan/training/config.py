@@ -149,13 +149,20 @@ def _build(cls: type[T], values: Any, path: str) -> T:
     given = {}
     for key, value in values.items():
         if key not in hints:
-            close = get_close_matches(str(key), hints, 1)
+            close = [path + name for name in get_close_matches(str(key), hints, 1, 0.5)] or _elsewhere(str(key))
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ConfigError(
-                f"there is no setting {path}{key}{f'; did you mean {path}{close[0]}?' if close else ''} "
-                f"(there are {', '.join(path + name for name in hints)})"
+                f"there is no setting {path}{key}{hint} (there are {', '.join(path + name for name in hints)})"
             )
         given[key] = _convert(hints[key], value, f"{path}{key}")
     return cls(**given)
+
+
+def _elsewhere(key: str) -> list[str]:
+    """Return the settings of that name in any table: ``lr`` is in two of them; a recipe's own are in ``model``."""
+    tables = {name: hint for name, hint in get_type_hints(Config).items() if dataclasses.is_dataclass(hint)}
+    found = [f"{table}.{key}" for table, hint in tables.items() if key in get_type_hints(hint)]
+    return found or ([f"model.{key}"] if key in ("channels", "width", "slope", "embedding") else [])
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:

@@ -82,6 +82,8 @@ class Logbook:
         meta = {"step": step, "counters": experiment.counters()}
         checkpoint.save(checkpoint.checkpoint_path(folder, step), arrays, meta)
         checkpoint.prune(folder, self.config.keep, step)
+        if self.board is not None:
+            self.board.flush()  # a resumed run does not write again what came before
 
     def __enter__(self) -> Logbook:
         return self

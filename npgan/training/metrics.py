@@ -221,6 +221,12 @@ class TensorBoardLog(_Log):
                 self._writer.flush()
                 self._flushed = time.monotonic()
 
+    def flush(self) -> None:
+        """Hand what is waiting to the system, so that a killed run leaves it."""
+        with _reporting(self.path):
+            self._writer.flush()
+            self._flushed = time.monotonic()
+
     def close(self) -> None:
         """Write what is waiting and close the file."""
         with _reporting(self.path):

@@ -90,6 +90,7 @@ DCGAN = Recipe(
     networks=networks,
     settings={
         "steps": 3000,
+        "ema": 0.999,
         "model": {"channels": 64, "slope": 0.2},
         "generator": PLAYER,
         "discriminator": PLAYER,

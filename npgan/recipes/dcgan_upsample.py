@@ -46,6 +46,7 @@ DCGAN_UPSAMPLE = Recipe(
     networks=networks,
     settings={
         "steps": 3000,
+        "ema": 0.999,
         "model": {"channels": 64, "slope": 0.2},
         "generator": PLAYER,
         "discriminator": PLAYER,

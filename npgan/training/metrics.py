@@ -34,7 +34,10 @@ def _reporting(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}. What was there before is untouched; "
+            "make room or make the folder writable, and try again"
+        ) from error
 
 
 class _Log:

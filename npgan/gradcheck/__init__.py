@@ -3,7 +3,8 @@
 Needs NumPy alone.
 """
 
-from npgan.gradcheck.check import GradientError, Report, Row, check
+from npgan.gradcheck.check import check
 from npgan.gradcheck.differences import Estimate, derivative
+from npgan.gradcheck.report import GradientError, Report, Row
 
 __all__ = ["Estimate", "GradientError", "Report", "Row", "check", "derivative"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,19 +43,47 @@ def derivative(f: Callable[[float], float], h: float = 1e-2, epsilon: float = 2.
     epsilon : float
         Relative rounding error of f.
     """
-    best = Estimate(float("nan"), float("inf"))
-    row: list[float] = []
-    for level in range(_LEVELS):
-        step = h / 2**level
-        plus, minus = f(step), f(-step)
-        rounding = epsilon * (abs(plus) + abs(minus)) / step
-        new = [(plus - minus) / (2.0 * step)]
-        for j, old in enumerate(row):
-            new.append(new[j] + (new[j] - old) / (4.0 ** (j + 1) - 1.0))
-            apart = max(abs(new[j + 1] - new[j]), abs(new[j + 1] - old))
-            if not apart + rounding >= best.error:
-                best = Estimate(new[j + 1], apart + rounding)
-        row = new
-    if not np.isfinite(best.value):
-        return Estimate(row[-1], float("inf"))
-    return best
+    value, error = derivatives(lambda t: np.float64(f(t)), h, epsilon)
+    return Estimate(float(value), float(error))
+
+
+def derivatives(
+    f: Callable[[float], Any], h: float = 1e-2, epsilon: float = 2.0**-52, noise: Any = 0.0
+) -> tuple[Any, Any]:
+    """Return `derivative` of every element of an array f(t), and the errors.
+
+    Parameters
+    ----------
+    f : callable
+        Of the distance along a direction; gives an array, of one shape.
+    h : float
+        The largest step.
+    epsilon : float
+        Rounding error of f, relative to |f|.
+    noise : float or array
+        Rounding error of f, absolute: what is left of larger numbers that cancel in f.
+
+    Returns
+    -------
+    value, error : arrays like f(t)
+        Where nothing finite was found, the error is infinite.
+    """
+    row: list[Any] = []
+    value: Any = None
+    error: Any = None
+    with np.errstate(invalid="ignore", over="ignore"):
+        for level in range(_LEVELS):
+            step = h / 2**level
+            plus, minus = f(step), f(-step)
+            if value is None:
+                value, error = np.full_like(plus, np.nan), np.full(np.shape(plus), np.inf)
+            rounding = (epsilon * (np.abs(plus) + np.abs(minus)) + noise) / step
+            new = [(plus - minus) / (2.0 * step)]
+            for j, old in enumerate(row):
+                new.append(new[j] + (new[j] - old) / (4.0 ** (j + 1) - 1.0))
+                apart = np.maximum(np.abs(new[j + 1] - new[j]), np.abs(new[j + 1] - old))
+                better = ~(apart + rounding >= error)
+                value, error = np.where(better, new[j + 1], value), np.where(better, apart + rounding, error)
+            row = new
+    lost = ~np.isfinite(value)
+    return np.where(lost, row[-1], value), np.where(lost, np.inf, error)

@@ -1,15 +1,13 @@
-"""What every layer must hold to. A layer that is exported and has no case here fails."""
+"""What every layer must hold to. A layer that is exported and has no case in npgan.gradcheck.cases fails."""
 
-import inspect
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
-import npgan.layers
 from npgan.errors import NpganError, ShapeError
 from npgan.gradcheck import check
+from npgan.gradcheck.cases import layer_cases, public_layers
 from npgan.layers import (
     ELU,
     AvgPool2d,
@@ -21,22 +19,18 @@ from npgan.layers import (
     Dropout,
     Dropout2d,
     Embedding,
-    Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     InstanceNorm,
-    Layer,
     LayerNorm,
     LeakyReLU,
     MaxPool2d,
-    Normal,
     Parallel,
     PixelShuffle,
     PixelUnshuffle,
     ReLU,
     Reshape,
     Residual,
-    Sequential,
     Sigmoid,
     Skip,
     Softmax,
@@ -49,22 +43,53 @@ from npgan.network import Network
 LABELS = ((3,), "int64")
 IMAGES = [((6,), "float"), ((6, 6, 2), "int64")]  # what a layer of images refuses
 
+# The shapes and dtypes of inputs that must raise: for all cases of a class, and for one of them.
+OF_IMAGES = (Conv2d, ConvTranspose2d, Upsample2d, AvgPool2d, MaxPool2d, GlobalAvgPool2d, GlobalMaxPool2d, Skip)
+OF_NUMBERS = (
+    *(Dense, ReLU, LeakyReLU, ELU, Softplus, Tanh, Sigmoid, Softmax, BatchNorm, LayerNorm, InstanceNorm),
+    *(Dropout, Dropout2d, Residual, Parallel),
+)
+REFUSED = {
+    **dict.fromkeys((*OF_IMAGES, PixelShuffle, PixelUnshuffle), IMAGES),
+    **{kind: [LABELS] for kind in OF_NUMBERS},
+    Embedding: [((2,), "float")],
+}
+REFUSED_BY_ONE = {
+    (Dense, 0): ((), "float"),
+    (Conv2d, 5): ((3, 4, 2), "float"),
+    (ConvTranspose2d, 4): ((2, 3, 1), "float"),
+    (AvgPool2d, 2): ((2, 3, 1), "float"),
+    (MaxPool2d, 2): ((2, 3, 1), "float"),
+    (PixelShuffle, 0): ((2, 3, 7), "float"),
+    (PixelUnshuffle, 0): ((4, 5, 2), "float"),
+    (Softmax, 0): ((), "float"),
+    (BatchNorm, 0): ((), "float"),
+    (LayerNorm, 0): ((), "float"),
+    (InstanceNorm, 0): ((4,), "float"),
+    (Dropout2d, 0): ((4,), "float"),
+    (Residual, 0): ((3,), "float"),
+    (Parallel, 1): ((2,), "float"),
+    (ConcatCondition, 0): LABELS,
+    (ConcatCondition, 1): ((3, 2), "float"),
+    (ConcatCondition, 2): ((2, 3), "float"),
+    (ConcatCondition, 3): ((2, 2), "float"),
+    (Reshape, 0): ((3, 3), "float"),
+}
+BOUNDED = (Tanh, Sigmoid)  # they map an infinity to something finite
 
-@dataclass(frozen=True)
+
 class Case:
-    """One layer with its settings, on samples of one shape.
+    """One layer with its settings, of those that `npgan gradcheck` checks too, and what it refuses."""
 
-    `refuses` are (shape, dtype) of inputs that must raise. `bounded` layers map an infinity to something finite.
-    """
-
-    layer: Layer
-    shape: tuple[int, ...]
-    refuses: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
-    labels: int | None = None  # the input is labels below this
-    condition_labels: int | None = None  # the condition is labels below this
-    condition_shape: tuple[int, ...] | None = None
-    bounded: bool = False
-    least_batch: int = 1  # in training
+    def __init__(self, kind, number, case):
+        self.layer, self.shape, self.least_batch = case.layer, case.shape, case.least_batch
+        self.labels, self.condition_labels, self.condition_shape = (
+            case.labels,
+            case.condition_labels,
+            case.condition_shape,
+        )
+        self.bounded = kind in BOUNDED
+        self.refuses = [*REFUSED.get(kind, []), *[REFUSED_BY_ONE[k] for k in [(kind, number)] if k in REFUSED_BY_ONE]]
 
     def network(self, backend="cpu", dtype="float64", **options):
         network = Network(
@@ -95,109 +120,7 @@ class Case:
         return {"x": x, "condition": condition, "dy": draw.normal(size=shapes[1])}
 
 
-def cases(layers, *args, **kwargs):
-    return [Case(layer, *args, **kwargs) for layer in layers]
-
-
-not_real = [LABELS]
-CASES: dict[type, list[Case]] = {
-    # dense
-    Dense: [
-        Case(Dense(4), (3,), [LABELS, ((), "float")]),
-        Case(Dense(2, bias=False), (3, 2, 5), not_real),
-        Case(Dense(130), (70,), not_real),
-    ],
-    # images
-    Conv2d: [
-        *cases(
-            [
-                Conv2d(3, 3),
-                Conv2d(2, (2, 3), stride=(2, 1), padding=((1, 0), (2, 1)), dilation=(2, 1)),
-                Conv2d(4, 4, stride=2, padding=1, bias=False),
-                Conv2d(2, 3, stride=2, padding="same"),
-                Conv2d(5, 1),
-            ],
-            (6, 7, 2),
-            IMAGES,
-        ),
-        Case(Conv2d(3, 4), (4, 4, 2), [*IMAGES, ((3, 4, 2), "float")]),
-    ],
-    ConvTranspose2d: [
-        *cases(
-            [
-                ConvTranspose2d(3, 4, stride=2, padding=1),
-                ConvTranspose2d(2, 3, stride=2, padding=1, output_padding=1, bias=False),
-                ConvTranspose2d(2, (2, 3), stride=(1, 2), dilation=(2, 1)),
-                ConvTranspose2d(2, 3, stride=2, padding="same"),
-            ],
-            (3, 4, 2),
-            IMAGES,
-        ),
-        Case(ConvTranspose2d(2, 1, padding=1), (3, 3, 1), [*IMAGES, ((2, 3, 1), "float")]),
-    ],
-    Upsample2d: cases([Upsample2d(2), Upsample2d((3, 2), "bilinear")], (3, 4, 2), IMAGES),
-    AvgPool2d: [
-        *cases([AvgPool2d(2), AvgPool2d(3, 2, 1)], (5, 6, 2), IMAGES),
-        Case(AvgPool2d(3), (3, 4, 1), [((2, 3, 1), "float")]),
-    ],
-    MaxPool2d: [
-        *cases([MaxPool2d(2), MaxPool2d((3, 2), 2, 1)], (5, 6, 2), IMAGES),
-        Case(MaxPool2d(3), (3, 4, 1), [((2, 3, 1), "float")]),
-    ],
-    GlobalAvgPool2d: cases([GlobalAvgPool2d()], (3, 4, 2), IMAGES),
-    GlobalMaxPool2d: cases([GlobalMaxPool2d()], (3, 4, 2), IMAGES),
-    PixelShuffle: cases([PixelShuffle(2)], (2, 3, 8), [*IMAGES, ((2, 3, 7), "float")]),
-    PixelUnshuffle: cases([PixelUnshuffle(2)], (4, 6, 2), [*IMAGES, ((4, 5, 2), "float")]),
-    # activations
-    ReLU: cases([ReLU()], (5, 2), not_real),
-    LeakyReLU: cases([LeakyReLU(), LeakyReLU(0.0)], (11,), not_real),
-    ELU: cases([ELU(), ELU(0.7)], (11,), not_real),
-    Softplus: cases([Softplus()], (11,), not_real),
-    Tanh: cases([Tanh()], (11,), not_real, bounded=True),
-    Sigmoid: cases([Sigmoid()], (11,), not_real, bounded=True),
-    Softmax: [Case(Softmax(), (5,), [LABELS, ((), "float")]), Case(Softmax(), (2, 3, 4), not_real)],
-    # normalisation
-    BatchNorm: [
-        Case(BatchNorm(), (4,), [LABELS, ((), "float")], least_batch=2),
-        Case(BatchNorm(0.3, 1e-3, gain_init=Normal(0.1, mean=1.0)), (3, 2, 2), not_real),
-        Case(BatchNorm(affine=False), (3, 4), not_real),
-    ],
-    LayerNorm: [
-        Case(LayerNorm(), (6,), [LABELS, ((), "float")]),
-        Case(LayerNorm(1), (3, 4), not_real),
-        Case(LayerNorm(affine=False), (2, 3, 2), not_real),
-    ],
-    InstanceNorm: [
-        Case(InstanceNorm(affine=True), (3, 2, 2), [LABELS, ((4,), "float")]),
-        Case(InstanceNorm(), (5, 2), not_real),
-    ],
-    Dropout: cases([Dropout(0.4), Dropout(0.0)], (4, 3), not_real),
-    Dropout2d: [Case(Dropout2d(0.4), (3, 2, 4), [LABELS, ((4,), "float")])],
-    Embedding: cases([Embedding(5, 3)], (2,), [((2,), "float")], labels=5),
-    # containers
-    Sequential: cases([Sequential([Dense(3), Tanh()]), Sequential([])], (4,)),
-    Residual: [
-        Case(Residual([Dense(4), Softplus()]), (4,), [((3,), "float")]),
-        Case(Residual(Dense(2), Dense(2, bias=False)), (4,), not_real),
-    ],
-    Skip: [
-        Case(Skip([Conv2d(3, 3, padding=1), Tanh()]), (3, 3, 2), IMAGES),
-        Case(Skip(Conv2d(2, 1)), (2, 3, 1), IMAGES),
-    ],
-    Parallel: [
-        Case(Parallel([Dense(2), [], [Tanh()]]), (3,), not_real),
-        Case(Parallel([Dense(3), Softplus(), Dense(3)], join="add"), (3,), [((2,), "float")]),
-        Case(Parallel([Dense(2)]), (3,), not_real),
-    ],
-    ConcatCondition: [
-        Case(ConcatCondition(), (3,), not_real, condition_shape=(2,)),
-        Case(ConcatCondition(), (3, 2, 2), [((3, 2), "float")], condition_shape=(3, 2, 1)),
-        Case(ConcatCondition([Dense(2)]), (2, 3, 1), [((2, 3), "float")], condition_shape=(3,)),
-        Case(ConcatCondition(Embedding(4, 2)), (2, 2, 1), [((2, 2), "float")], condition_labels=4),
-    ],
-    Flatten: cases([Flatten()], (3, 2, 2)),
-    Reshape: cases([Reshape((2, 6))], (3, 4), [((3, 3), "float")]),
-}
+CASES = {kind: [Case(kind, number, case) for number, case in enumerate(found)] for kind, found in layer_cases().items()}
 
 ALL = [
     pytest.param(case, id=f"{case.layer!r}-{'x'.join(map(str, case.shape))}" if i else kind.__name__)
@@ -210,13 +133,14 @@ either_mode = pytest.mark.parametrize("train", [True, False], ids=["train", "eva
 
 
 def test_every_layer_has_a_case():
-    exported = [getattr(npgan.layers, name) for name in npgan.layers.__all__]
-    layers = [kind for kind in exported if inspect.isclass(kind) and issubclass(kind, Layer)]
-    concrete = {kind for kind in layers if not inspect.isabstract(kind)}
-    assert concrete <= set(CASES), f"no case in CASES for {sorted(k.__name__ for k in concrete - set(CASES))}"
+    missing = set(public_layers()) - set(CASES)
+    assert not missing, f"no case in npgan.gradcheck.cases for {sorted(kind.__name__ for kind in missing)}"
     for kind, found in CASES.items():
         assert found
         assert all(type(case.layer) is kind for case in found)
+    # What is refused is of a case that is there.
+    assert all(number < len(CASES[kind]) for kind, number in REFUSED_BY_ONE)
+    assert set(REFUSED) <= set(CASES)
 
 
 def needs_more(case, train, batch):

@@ -1,11 +1,12 @@
 """What `.ci/run` needs of the README: its two commands, and a check that commands, links and pictures are real.
 
-    readme.py command tests|train     print the single-line command under that heading's marker
-    readme.py check                   run every `npgan ... --help`, look for every link's file
+`readme.py command tests|train` prints the single-line command under that marker; `readme.py check` runs every
+``npgan ... --help`` and looks for every link's file.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -35,7 +36,8 @@ def check_command(line: str) -> str | None:
     """Return what is wrong with a line that calls npgan: a sub-command or an option that there is not."""
     words = shlex.split(line)
     npgan = Path(sys.executable).with_name("npgan")
-    shown = subprocess.run([npgan, words[1], "--help"], capture_output=True, text=True, env={"COLUMNS": "200"}, check=False)
+    environment = {**os.environ, "COLUMNS": "200"}
+    shown = subprocess.run([npgan, words[1], "--help"], capture_output=True, text=True, env=environment, check=False)
     if shown.returncode:
         return f"{line!r}: npgan has no command {words[1]!r}"
     missing = [w for w in words[2:] if w.startswith("--") and w.split("=")[0] not in shown.stdout]

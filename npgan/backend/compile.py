@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.core import config
 
+from npgan.backend.blas import blas
 from npgan.backend.cache import cache_root
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,7 +30,8 @@ _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 @lru_cache(maxsize=1)
 def kernel_cache() -> Path:
     """Return the directory of compiled kernels for exactly these sources and versions."""
-    digest = hashlib.sha256(f"{numba.__version__} {numba.__file__}".encode())
+    # Which BLAS there is decides how compiled code calls it.
+    digest = hashlib.sha256(f"{numba.__version__} {numba.__file__} {blas().kind}".encode())
     package = Path(__file__).parents[1]
     for source in [*sorted((package / "kernels").rglob("*.py")), Path(__file__)]:
         digest.update(source.relative_to(package).as_posix().encode() + b"\0" + source.read_bytes())

@@ -64,6 +64,9 @@ class NumpyBackend(Backend):
         if self.name == "cpu":
             from numba import __version__ as numba_version
 
+            from npgan.backend.blas import blas
+
+            found["products"] = f"{blas().name} {blas().core}"
             found["numba"] = numba_version
         return found
 

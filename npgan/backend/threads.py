@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from npgan.errors import ConfigError
@@ -45,15 +45,36 @@ def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> N
     work : int
         Elements touched in all; below some 30,000 a second thread costs more than it brings.
     """
-    threads = min(thread_count(), n, work // 30_000 + 1)
-    if threads <= 1:
-        kernel(0, n, *args)
+    threads = shares(n, work)
+    _divide([partial(kernel, n * t // threads, n * (t + 1) // threads) for t in range(threads)], args)
+
+
+def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> int:
+    """Call ``kernel(start, stop, share, *args)`` like `over_samples`, for kernels with memory for each share.
+
+    Returns
+    -------
+    int
+        The number of shares, which are numbered from 0.
+    """
+    threads = shares(n, work)
+    _divide([partial(kernel, n * t // threads, n * (t + 1) // threads, t) for t in range(threads)], args)
+    return threads
+
+
+def shares(n: int, work: int) -> int:
+    """Return among how many threads `over_samples` divides n samples with so much work."""
+    return max(1, min(thread_count(), n, work // 30_000 + 1))
+
+
+def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:
+    if len(parts) == 1:
+        parts[0](*args)
         return
-    bounds = [n * t // threads for t in range(threads + 1)]
     pool = _pool(os.getpid())
-    waiting = [pool.submit(kernel, bounds[t], bounds[t + 1], *args) for t in range(1, threads)]
+    waiting = [pool.submit(part, *args) for part in parts[1:]]
     try:
-        kernel(0, bounds[1], *args)
+        parts[0](*args)
     finally:
         # Memory that another thread still writes must not be handed back, whatever happened here.
         errors = [future.exception() for future in waiting]

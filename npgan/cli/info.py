@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ def info(as_json: Json = False, debug: Debug = False) -> None:
             ("npgan", f"{found['npgan']} in {found['location']}"),
             ("python", f"{found['python']} on {found['system']} {found['machine']}"),
             ("cpu", f"{found['cpu']}, {found['cores']} cores, npgan uses {found['threads']} threads"),
+            ("products", f"{found['products']['name']}, core {found['products']['core']} ({found['products']['why']})"),
             (
                 "BLAS",
-                ", ".join(f"{'' if key == 'name' else f'{key} '}{value}" for key, value in blas.items()) or "unknown",
+                "NumPy's: " + ", ".join(f"{'' if key == 'name' else f'{key} '}{value}" for key, value in blas.items())
+                or "unknown",
             ),
         ]
     )
@@ -66,6 +69,7 @@ def collect() -> dict[str, Any]:
     """Return all that the command shows, for JSON."""
     import npgan
     from npgan.backend import get_backend
+    from npgan.backend.blas import blas
     from npgan.backend.compile import kernel_cache
     from npgan.backend.threads import thread_count
     from npgan.data.download import cache_folder
@@ -81,6 +85,7 @@ def collect() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": thread_count(),
         "blas": _blas(),
+        "products": asdict(blas()),
         "packages": packages,
         "backends": {
             "cpu": {"available": True, "description": {"NumPy": packages["numpy"], "numba": packages["numba"]}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +49,19 @@ def pack(blocks: list[Block]) -> int:
     Greedy by size: the largest first, each at the lowest offset that is free during its life (Pisarchyk and Lee
     2020, "Efficient memory management for deep neural net inference", section 5).
     """
-    placed: list[Block] = []
+    placed: list[tuple[int, int, Block]] = []  # offset, end, block: sorted by offset
     total = 0
-    for block in sorted(blocks, key=lambda b: (-b.nbytes, b.first)):
-        offset = 0
-        for other in placed:  # sorted by offset
+    sizes = {block: block.nbytes for block in blocks}
+    for block in sorted(blocks, key=lambda b: (-sizes[b], b.first)):
+        size, offset = sizes[block], 0
+        for start, end, other in placed:
             if other.first <= block.last and block.first <= other.last:
-                if offset + block.nbytes <= other.offset:
+                if offset + size <= start:
                     break
-                offset = max(offset, other.offset + other.nbytes)
+                offset = max(offset, end)
         block.offset = offset
-        total = max(total, offset + block.nbytes)
-        placed.append(block)
-        placed.sort(key=lambda b: b.offset)
+        total = max(total, offset + size)
+        insort(placed, (offset, offset + size, block), key=lambda entry: entry[0])
     return total
 
 

@@ -102,6 +102,7 @@ class Pass:
         self._rwishes: Wishes = (False, False, False)  # of the last rbackward
         self._moved: frozenset[Value] = frozenset()  # the values with an R-derivative, of the last rforward
         self._rtheta: Views | None = None
+        self._strided: tuple[Array, Array] | None = None  # a vector of gradients that is not in one piece, and a copy
 
     def _bind(self) -> None:
         """Lay the blocks into the arena's region and hand them to the frames."""
@@ -248,6 +249,7 @@ class Pass:
             if self.watch is not None:
                 self.watch(op.where, "backward", {"dy": f.dy, **_numbered("dx", f.dxs), **_prefixed("d", f.dw)})
             self._add_up(turn)
+        self._copy_back()
         self._ran, self._wishes = "backward", wishes
         return self._view(program.input, memory.gradients) if dx else None
 
@@ -304,6 +306,7 @@ class Pass:
             self._take(value, memory.rvalues, given, what)
         if rtheta is not None:
             self._check(rtheta, (self.network.size,), self.network.dtype, "rtheta")
+            rtheta = self.network.backend.xp.ascontiguousarray(rtheta)
         self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
         self._moved = rforward_active(program, rx is not None, rtheta is not None, rcondition is not None)
         for op, f, scratch in zip(self._ops, self._frames, self._scratch, strict=True):
@@ -392,6 +395,7 @@ class Pass:
             if self.watch is not None:
                 self.watch(op.where, "rbackward", {**_numbered("rdx", f.rdxs), **_prefixed("rd", f.rdw)})
             self._add_up(turn)
+        self._copy_back()
         self._rwishes = wishes
         for wish, value in ((rdx, program.input), (rdcondition, program.condition)):
             if wish and value is not None:
@@ -443,6 +447,8 @@ class Pass:
                 self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
 
     def _weight_gradients(self, vector: Array | None, what: str) -> Views | None:
+        """Return the views that gradients are written to; of a copy, where the vector is not in one piece."""
+        self._strided = None
         if vector is None:
             return None
         self._check(vector, (self.network.size,), self.network.dtype, what)
@@ -450,7 +456,17 @@ class Pass:
             raise ConfigError(f"{self}: {what} is the network's own weights; give network.grad or another vector")
         if not getattr(vector.flags, "writeable", True):  # CuPy's flags do not have it
             raise ConfigError(f"{self}: {what} is read-only; give network.grad or another vector")
+        if not vector.flags.c_contiguous:  # kernels want rows in one piece
+            self._strided = (vector, vector.copy())
+            vector = self._strided[1]
         return self.network.gradient_views(vector)
+
+    def _copy_back(self) -> None:
+        """Hand over gradients that were written to a copy."""
+        if self._strided is not None:
+            vector, copy = self._strided
+            vector[...] = copy
+            self._strided = None
 
     # ---------------------------------------------------------------- checks
 

@@ -2,7 +2,7 @@
 
 import inspect
 import tracemalloc
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from unittest import mock
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from npgan.kernels.conv import cpu, reference
+from npgan.kernels.conv import columns, cpu, reference, winograd
 
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
 MAPS = ("forward", "backward_input", "backward_weight")
@@ -52,7 +52,10 @@ def cases(draw, dtypes=(np.float64,)):
     def pair(low, high):
         return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
 
-    kernel, stride, dilation = pair(1, 4), pair(1, 3), pair(1, 2)
+    if draw(st.booleans()):
+        kernel, stride, dilation = (4, 4), (2, 2), (1, 1)  # Winograd's, where `divided` lets it
+    else:
+        kernel, stride, dilation = pair(1, 4), pair(1, 3), pair(1, 2)
     padding, more = (pair(0, 3), pair(0, 3)), pair(0, 5)
     size = tuple(
         max(1, d * (k - 1) + 1 - sum(p)) + m for k, d, p, m in zip(kernel, dilation, padding, more, strict=True)
@@ -79,6 +82,25 @@ def one_by_one(kernel, n, work, *args):
     """Like `over_samples`, as if there were n threads, the last one first."""
     for k in reversed(range(n)):
         kernel(k, k + 1, *args)
+
+
+def three_shares(kernel, n, work, *args):
+    """Like `over_shares` with three threads, the last one first."""
+    count = min(3, n)
+    for t in reversed(range(count)):
+        kernel(n * t // count, n * (t + 1) // count, t, *args)
+    return count
+
+
+@contextmanager
+def as_if_large(divided):
+    """Where `divided`: a chunk a sample, three threads or a thread a line, and Winograd for any number of channels."""
+    small = {"_ROWS": 1, "over_samples": one_by_one, "over_shares": three_shares, "thread_count": lambda: 3}
+    with ExitStack() as stack:
+        if divided:
+            stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
+            stack.enter_context(mock.patch.multiple(winograd, _LEAST=1, **small))
+        yield
 
 
 def close(found, expected):
@@ -125,9 +147,7 @@ def test_reference_is_scipys_correlation(case):
 @given(cases(dtypes=(np.float32, np.float64)), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_cpu_is_the_reference(case, divided):
-    # `divided`: a chunk a sample, a thread a line
-    small = {"_ELEMENTS": 1, "_ROWS": 1, "over_samples": one_by_one}
-    with mock.patch.multiple(cpu, **small) if divided else nullcontext():
+    with as_if_large(divided):
         for name in MAPS:
             found = case.run(cpu, name)
             assert found.dtype == case.dtype
@@ -137,6 +157,7 @@ def test_cpu_is_the_reference(case, divided):
 # n, channels, size, kernel, stride, padding, dilation; large enough for threads and several chunks
 LARGE = [
     (16, (24, 24), (32, 32), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1)),
+    (19, (17, 40), (15, 18), (4, 4), (2, 2), ((0, 2), (3, 1)), (1, 1)),  # Winograd, odd sizes
     (32, (1, 8), (28, 28), (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1)),
     (5, (16, 8), (33, 31), (3, 3), (1, 2), ((2, 3), (0, 1)), (2, 3)),
     (64, (40, 24), (7, 7), (7, 7), (1, 1), ((0, 0), (0, 0)), (1, 1)),  # one window on all of x
@@ -166,7 +187,7 @@ def test_maps_are_adjoint(version, case):
 @given(case=cases(), divided=st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_weight_gradient_adds_where_asked(version, case, divided):
-    with mock.patch.multiple(cpu, _ELEMENTS=1, _ROWS=1) if divided else nullcontext():
+    with as_if_large(divided):
         start = np.random.default_rng(0).normal(size=case.w.shape)
         close(case.run(version, "backward_weight", accumulate=start), start + case.run(version, "backward_weight"))
 

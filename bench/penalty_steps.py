@@ -123,7 +123,8 @@ class Jax:
 
     def gradient(self, *batch: np.ndarray) -> np.ndarray:
         g = self._gradient(self.w, *batch)
-        return np.concatenate([np.asarray(a).reshape(-1) for layer in g for a in layer.values()])
+        names = self.network.layout.by_layer(self.network.theta).values()  # JAX gives dicts back in another order
+        return np.concatenate([np.asarray(dw[n]).reshape(-1) for dw, w in zip(g, names, strict=True) for n in w])
 
     def step(self, *batch: np.ndarray) -> None:
         self.t += 1

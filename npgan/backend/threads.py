@@ -15,6 +15,8 @@ from typing import Any
 
 from npgan.errors import ConfigError
 
+_GRAIN = 150_000  # some 50 microseconds
+
 
 @lru_cache(maxsize=1)
 def thread_count() -> int:
@@ -43,7 +45,8 @@ def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> N
     n : int
         The number of samples, rows or whatever is divided.
     work : int
-        Elements touched in all; below some 30,000 a second thread costs more than it brings.
+        Elements read or written in all, or what costs as much. A thread is asked to help for every `_GRAIN` of it:
+        with less, handing it over costs more than it brings.
     """
     threads = shares(n, work)
     _divide([partial(kernel, n * t // threads, n * (t + 1) // threads) for t in range(threads)], args)
@@ -64,7 +67,7 @@ def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> in
 
 def shares(n: int, work: int) -> int:
     """Return among how many threads `over_samples` divides n samples with so much work."""
-    return max(1, min(thread_count(), n, work // 30_000 + 1))
+    return max(1, min(thread_count(), n, work // _GRAIN + 1))
 
 
 def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:

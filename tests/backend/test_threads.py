@@ -64,8 +64,9 @@ def test_without_a_setting(monkeypatch):
     assert threads.thread_count() >= 1
 
 
-@given(n=st.integers(0, 50), count=st.integers(1, 9), work=st.sampled_from([0, 29_999, 30_000, 100_000, 10**7]))
-def test_the_ranges_cover_everything_once(n, count, work):
+@given(n=st.integers(0, 50), count=st.integers(1, 9), grains=st.sampled_from([0, 0.99, 1, 3, 99]))
+def test_the_ranges_cover_everything_once(n, count, grains):
+    work = int(grains * threads._GRAIN)
     seen, lock = [], threading.Lock()
 
     def kernel(start, stop, extra):
@@ -77,7 +78,7 @@ def test_the_ranges_cover_everything_once(n, count, work):
         patch.setattr(threads, "thread_count", lambda: count)
         threads.over_samples(kernel, n, work, "extra")
     assert [i for start, stop in sorted(seen) for i in range(start, stop)] == list(range(n))
-    assert len(seen) == max(1, min(count, n, work // 30_000 + 1))
+    assert len(seen) == max(1, min(count, n, int(grains) + 1))
 
 
 @pytest.mark.parametrize("bad", [0, 1])

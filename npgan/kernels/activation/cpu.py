@@ -1,4 +1,8 @@
-"""Element-wise functions, compiled. Constants take the arrays' dtype, else float32 is computed in float64."""
+"""Element-wise functions, compiled.
+
+Constants take the arrays' dtype, else float32 is computed in float64. Loops count from 0 over slices: an index that
+could be negative, as far as the compiler knows, is checked for each element, and no loop with that is vectorised.
+"""
 
 from typing import Any
 
@@ -19,48 +23,54 @@ def _each(compiled: Any, cost: int, *arrays_and_options: Any) -> None:
 
 @kernel
 def _relu(start, stop, y, x):  # type: ignore[no-untyped-def]
+    y, x = y[start:stop], x[start:stop]
     zero = y.dtype.type(0)
-    for i in range(start, stop):
+    for i in range(y.size):
         v = x[i]
         y[i] = zero if v <= 0 else v
 
 
 @kernel
 def _leaky_relu(start, stop, y, x, slope):  # type: ignore[no-untyped-def]
+    y, x = y[start:stop], x[start:stop]
     slope = y.dtype.type(slope)
-    for i in range(start, stop):
+    for i in range(y.size):
         v = x[i]
         y[i] = v if v > 0 else slope * v
 
 
 @kernel
 def _leaky_relu_backward(start, stop, dx, dy, y, slope):  # type: ignore[no-untyped-def]
+    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
     one, slope = dx.dtype.type(1), dx.dtype.type(slope)
-    for i in range(start, stop):
+    for i in range(dx.size):
         v = y[i]
         dx[i] = dy[i] * (one if v > 0 else (slope if v <= 0 else v))
 
 
 @kernel
 def _elu(start, stop, y, x, alpha):  # type: ignore[no-untyped-def]
+    y, x = y[start:stop], x[start:stop]
     alpha = y.dtype.type(alpha)
-    for i in range(start, stop):
+    for i in range(y.size):
         v = x[i]
         y[i] = v if v > 0 else alpha * np.expm1(v)
 
 
 @kernel
 def _elu_backward(start, stop, dx, dy, y, alpha):  # type: ignore[no-untyped-def]
+    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
     one, alpha = dx.dtype.type(1), dx.dtype.type(alpha)
-    for i in range(start, stop):
+    for i in range(dx.size):
         v = y[i]
         dx[i] = dy[i] * (one if v > 0 else v + alpha)
 
 
 @kernel
 def _elu_rbackward(start, stop, rdx, rdy, dy, rx, y, alpha):  # type: ignore[no-untyped-def]
+    rdx, rdy, dy, rx, y = rdx[start:stop], rdy[start:stop], dy[start:stop], rx[start:stop], y[start:stop]
     zero, one, alpha = rdx.dtype.type(0), rdx.dtype.type(1), rdx.dtype.type(alpha)
-    for i in range(start, stop):
+    for i in range(rdx.size):
         v = y[i]
         bent = v + alpha
         rdx[i] = (one if v > 0 else bent) * rdy[i] + (zero if v > 0 else bent) * rx[i] * dy[i]
@@ -68,29 +78,33 @@ def _elu_rbackward(start, stop, rdx, rdy, dy, rx, y, alpha):  # type: ignore[no-
 
 @kernel
 def _tanh(start, stop, y, x):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+    y, x = y[start:stop], x[start:stop]
+    for i in range(y.size):
         y[i] = np.tanh(x[i])
 
 
 @kernel
 def _tanh_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
+    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
     one = dx.dtype.type(1)
-    for i in range(start, stop):
+    for i in range(dx.size):
         dx[i] = dy[i] * ((one - y[i]) * (one + y[i]))
 
 
 @kernel
 def _tanh_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
+    rdx, rdy, dy, rx, y = rdx[start:stop], rdy[start:stop], dy[start:stop], rx[start:stop], y[start:stop]
     one, two = rdx.dtype.type(1), rdx.dtype.type(2)
-    for i in range(start, stop):
+    for i in range(rdx.size):
         v = y[i]
         rdx[i] = (one - v) * (one + v) * (rdy[i] - two * v * rx[i] * dy[i])
 
 
 @kernel
 def _sigmoid(start, stop, y, x):  # type: ignore[no-untyped-def]
+    y, x = y[start:stop], x[start:stop]
     one = y.dtype.type(1)
-    for i in range(start, stop):
+    for i in range(y.size):
         v = x[i]
         e = np.exp(-abs(v))
         y[i] = (one if v > 0 else e) / (one + e)
@@ -98,115 +112,120 @@ def _sigmoid(start, stop, y, x):  # type: ignore[no-untyped-def]
 
 @kernel
 def _sigmoid_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
+    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
     one = dx.dtype.type(1)
-    for i in range(start, stop):
+    for i in range(dx.size):
         dx[i] = dy[i] * (y[i] * (one - y[i]))
 
 
 @kernel
 def _sigmoid_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
+    rdx, rdy, dy, rx, y = rdx[start:stop], rdy[start:stop], dy[start:stop], rx[start:stop], y[start:stop]
     one, two = rdx.dtype.type(1), rdx.dtype.type(2)
-    for i in range(start, stop):
+    for i in range(rdx.size):
         v = y[i]
         rdx[i] = v * (one - v) * (rdy[i] + (one - two * v) * rx[i] * dy[i])
 
 
 @kernel
 def _softplus(start, stop, y, x):  # type: ignore[no-untyped-def]
+    y, x = y[start:stop], x[start:stop]
     zero = y.dtype.type(0)
-    for i in range(start, stop):
+    for i in range(y.size):
         v = x[i]
         y[i] = (v if v > 0 else zero) + np.log1p(np.exp(-abs(v)))
 
 
 @kernel
 def _softplus_backward(start, stop, dx, dy, y):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
+    for i in range(dx.size):
         dx[i] = -dy[i] * np.expm1(-y[i])
 
 
 @kernel
 def _softplus_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+    rdx, rdy, dy, rx, y = rdx[start:stop], rdy[start:stop], dy[start:stop], rx[start:stop], y[start:stop]
+    for i in range(rdx.size):
         v = y[i]
         rdx[i] = -np.expm1(-v) * (rdy[i] + np.exp(-v) * rx[i] * dy[i])
 
 
 def relu(y: Array, x: Array) -> None:
-    """Y = x where x > 0, else 0."""
+    """y = x where x > 0, else 0."""
     _each(_relu, 1, y, x)
 
 
 def relu_backward(dx: Array, dy: Array, y: Array) -> None:
-    """Dx = dy where y > 0, else 0 dy."""
+    """dx = dy where y > 0, else 0 dy."""
     leaky_relu_backward(dx, dy, y, 0.0)
 
 
 def leaky_relu(y: Array, x: Array, slope: float) -> None:
-    """Y = x where x > 0, else slope x."""
+    """y = x where x > 0, else slope x."""
     _each(_leaky_relu, 1, y, x, slope)
 
 
 def leaky_relu_backward(dx: Array, dy: Array, y: Array, slope: float) -> None:
-    """Dx = dy where y > 0, else slope dy."""
+    """dx = dy where y > 0, else slope dy."""
     _each(_leaky_relu_backward, 1, dx, dy, y, slope)
 
 
 def elu(y: Array, x: Array, alpha: float) -> None:
-    """Y = x where x > 0, else alpha (e^x - 1)."""
+    """y = x where x > 0, else alpha (e^x - 1)."""
     _each(_elu, _EXPONENTIAL, y, x, alpha)
 
 
 def elu_backward(dx: Array, dy: Array, y: Array, alpha: float) -> None:
-    """Dx = dy where y > 0, else (y + alpha) dy."""
+    """dx = dy where y > 0, else (y + alpha) dy."""
     _each(_elu_backward, 1, dx, dy, y, alpha)
 
 
 def elu_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array, alpha: float) -> None:
-    """Rdx = rdy where y > 0, else (y + alpha)(rdy + rx dy)."""
+    """rdx = rdy where y > 0, else (y + alpha)(rdy + rx dy)."""
     _each(_elu_rbackward, 1, rdx, rdy, dy, rx, y, alpha)
 
 
 def tanh(y: Array, x: Array) -> None:
-    """Y = tanh x."""
+    """y = tanh x."""
     _each(_tanh, _EXPONENTIAL, y, x)
 
 
 def tanh_backward(dx: Array, dy: Array, y: Array) -> None:
-    """Dx = (1 - y^2) dy."""
+    """dx = (1 - y^2) dy."""
     _each(_tanh_backward, 1, dx, dy, y)
 
 
 def tanh_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
-    """Rdx = (1 - y^2)(rdy - 2 y rx dy)."""
+    """rdx = (1 - y^2)(rdy - 2 y rx dy)."""
     _each(_tanh_rbackward, 1, rdx, rdy, dy, rx, y)
 
 
 def sigmoid(y: Array, x: Array) -> None:
-    """Y = 1 / (1 + e^-x)."""
+    """y = 1 / (1 + e^-x)."""
     _each(_sigmoid, _EXPONENTIAL, y, x)
 
 
 def sigmoid_backward(dx: Array, dy: Array, y: Array) -> None:
-    """Dx = y (1 - y) dy."""
+    """dx = y (1 - y) dy."""
     _each(_sigmoid_backward, 1, dx, dy, y)
 
 
 def sigmoid_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
-    """Rdx = y (1 - y)(rdy + (1 - 2 y) rx dy)."""
+    """rdx = y (1 - y)(rdy + (1 - 2 y) rx dy)."""
     _each(_sigmoid_rbackward, 1, rdx, rdy, dy, rx, y)
 
 
 def softplus(y: Array, x: Array) -> None:
-    """Y = ln(1 + e^x)."""
+    """y = ln(1 + e^x)."""
     _each(_softplus, _EXPONENTIAL, y, x)
 
 
 def softplus_backward(dx: Array, dy: Array, y: Array) -> None:
-    """Dx = (1 - e^-y) dy."""
+    """dx = (1 - e^-y) dy."""
     _each(_softplus_backward, _EXPONENTIAL, dx, dy, y)
 
 
 def softplus_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array) -> None:
-    """Rdx = (1 - e^-y)(rdy + e^-y rx dy)."""
+    """rdx = (1 - e^-y)(rdy + e^-y rx dy)."""
     _each(_softplus_rbackward, 2 * _EXPONENTIAL, rdx, rdy, dy, rx, y)

@@ -15,12 +15,13 @@ def _forward(start, stop, y, b):  # type: ignore[no-untyped-def]
 @kernel
 def _backward(start, stop, db, dy, accumulate):  # type: ignore[no-untyped-def]
     # Divided by channels, so that no two threads add to the same sum; rows outside, so that memory is read in order.
+    total = db[start:stop]
     if not accumulate:
-        for c in range(start, stop):
-            db[c] = 0
+        total[:] = 0
     for m in range(dy.shape[0]):
-        for c in range(start, stop):
-            db[c] += dy[m, c]
+        row = dy[m, start:stop]
+        for c in range(total.size):
+            total[c] += row[c]
 
 
 def forward(y: Array, b: Array) -> None:

@@ -117,11 +117,14 @@ def _backward_weight(start, stop, share, dws, scratch, dy, x, step, shape, sh, s
 
 @kernel
 def _add_shares(start, stop, dw, dws, accumulate):
-    for i in range(start, stop):
-        total = dws[0, i]
-        for t in range(1, dws.shape[0]):
-            total += dws[t, i]
-        dw[i] = dw[i] + total if accumulate else total
+    out = dw[start:stop]
+    for t in range(dws.shape[0]):
+        part = dws[t, start:stop]
+        if t or accumulate:
+            for i in range(out.size):
+                out[i] += part[i]
+        else:
+            out[:] = part
 
 
 def is_columns(x: Shape, w: Shape, y: Shape, padding: Pads) -> bool:

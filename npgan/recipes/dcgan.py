@@ -3,7 +3,7 @@
 For images of 64 x 64 with 64 channels:
     G: 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64xC     4x4 kernels, stride 2; batch norm and ReLU
     D: the way back                                                       batch norm but in the first, leaky ReLU 0.2
-Fewer halvings for smaller images; 28 x 28 goes 28 - 14 - 7. Weights begin normal with deviation 0.02.
+Fewer halvings for smaller images; 28 x 28 goes 28 - 14 - 7, and 8 x 8 goes 8 - 4 - 2. Weights begin normal with deviation 0.02.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ WEIGHTS = Normal(0.02)
 
 
 def halvings(size: int, recipe: str) -> tuple[int, int]:
-    """Return how often the size can be halved, down to 4 (or from 28 to 7), and what is left."""
-    for base in (4, 7):
-        count = (size // base).bit_length() - 1
-        if count >= 1 and size == base * 2**count and (base == 4 or size == 28):
-            return count, base
+    """Return how often the size can be halved, down to 4, and what is left; from 28 to 7 and from 8 to 2: twice."""
+    if size in (8, 28):
+        return 2, size // 4
+    count = (size // 4).bit_length() - 1
+    if count >= 2 and size == 4 * 2**count:
+        return count, 4
     raise ConfigError(
         f"recipe {recipe} makes images of 8, 16, 32, 64, ... or 28 pixels a side, and these have {size}; "
         "give data.image_size for a folder of images"

@@ -44,7 +44,7 @@ def test_a_step_is_a_function_of_its_number_and_the_state(make):
 def test_what_a_checkpoint_holds(make):
     arrays = make("dcgan", ema=0.5).arrays()
     kinds = {name.split("/")[0] for name in arrays}
-    assert kinds == {"G", "G.state", "G.optimizer", "G.ema", "D", "D.optimizer"}  # this D has one layer, no batch norm
+    assert kinds == {"G", "G.state", "G.optimizer", "G.ema", "D", "D.state", "D.optimizer"}
     assert {array.dtype for array in arrays.values()} == {np.dtype("float32")}
     assert {name for name in arrays if "optimizer" in name} == {f"{p}.optimizer/{m}" for p in "GD" for m in "mv"}
     double = make(dtype="float64").arrays()

@@ -1,6 +1,6 @@
 """One critic step with a gradient penalty: npgan beside PyTorch (create_graph=True) and JAX, on the same work.
 
-    python bench/penalty_steps.py [rounds]
+    python bench/penalty_steps.py [rounds [critics whose name has this]]
 
 A step is the gradient of  mean D(fake) - mean D(real) + penalty  by all weights, and Adam. WGAN-GP takes its points
 between real and fake, R1 the real ones. First every contestant's gradient is compared in float64; then they are timed
@@ -151,11 +151,11 @@ def batches(shape: tuple[int, ...], batch: int, dtype: str) -> tuple[np.ndarray,
     return real, fake, fake + weights * (real - fake)
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, only: str = "") -> None:
     print(f"{thread_count()} threads")
     for critic in critics("float32"):
         for penalty in ("wgan-gp", "r1"):
-            if (penalty == "wgan-gp") == critic.endswith("no norm"):
+            if only not in critic or {"layer norm": "r1", "no norm": "wgan-gp"}.get(critic.split(", ")[-1]) == penalty:
                 continue  # each penalty with the critic that its recipe has; the mlp with both
             small = 4 if critic.startswith("dcgan") else 64
             D, _ = critics("float64")[critic]
@@ -181,4 +181,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 41)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 41, *sys.argv[2:3])

@@ -3,7 +3,8 @@
 For images of 64 x 64 with 64 channels:
     G: 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64xC     4x4 kernels, stride 2; batch norm and ReLU
     D: the way back                                                       batch norm but in the first, leaky ReLU 0.2
-Fewer halvings for smaller images; 28 x 28 goes 28 - 14 - 7, and 8 x 8 goes 8 - 4 - 2. Weights begin normal with deviation 0.02.
+Fewer halvings for smaller images; 28 x 28 goes 28 - 14 - 7, and 8 x 8 goes 8 - 4 - 2. Weights begin normal with
+deviation 0.02.
 """
 
 from __future__ import annotations

@@ -55,13 +55,13 @@ class Bilinear(Layer):
     def forward(self, f: Frame) -> None:  # noqa: D102
         self._product(f, f.y, f.x, f.w["weight"])
         if self.bias:
-            f.k.bias.forward(_rows(f.y), f.w["bias"])
+            f.k.bias.forward(rows(f.y), f.w["bias"])
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         if f.dw is not None:
             self._adjoint_w(f, f.dw["weight"], f.dy, f.x, f.accumulate)
             if self.bias:
-                f.k.bias.backward(f.dw["bias"], _rows(f.dy), f.accumulate)
+                f.k.bias.backward(f.dw["bias"], rows(f.dy), f.accumulate)
         if f.dx is not None:
             self._adjoint_x(f, f.dx, f.dy, f.w["weight"])
 
@@ -74,7 +74,7 @@ class Bilinear(Layer):
             if f.rx is not None:
                 f.xp.add(f.ry, term, out=f.ry)
             if self.bias:
-                f.k.bias.forward(_rows(f.ry), f.rw["bias"])
+                f.k.bias.forward(rows(f.ry), f.rw["bias"])
 
     def rbackward(self, f: Frame) -> None:  # noqa: D102
         if f.rdw is not None:
@@ -100,11 +100,11 @@ class Bilinear(Layer):
             rdw["weight"][...] = 0
         if self.bias:
             if f.rdy is not None:
-                f.k.bias.backward(rdw["bias"], _rows(f.rdy), f.accumulate)
+                f.k.bias.backward(rdw["bias"], rows(f.rdy), f.accumulate)
             elif not f.accumulate:
                 rdw["bias"][...] = 0
 
 
-def _rows(x: Array) -> Array:
+def rows(x: Array) -> Array:
     """Return x as a matrix of rows of features."""
     return x.reshape(-1, x.shape[-1])

@@ -8,7 +8,7 @@ from npgan.backend.base import Array
 from npgan.errors import ShapeError
 from npgan.kernels import Kernels
 from npgan.layers.base import Frame, Initializer, Plan, Spec
-from npgan.layers.bilinear import Bilinear
+from npgan.layers.bilinear import Bilinear, rows
 from npgan.layers.initializers import Xavier, check_initializer, check_size
 
 
@@ -36,19 +36,14 @@ class Dense(Bilinear):
         if len(x.shape) < 2 or x.dtype != "float":
             raise ShapeError(f"x is {x.dtype} {x.shape}, expected real features on the last axis: (N, ..., I)")
         weight = (x.shape[-1], self.units)
-        rows = (int(np.prod(x.shape[:-1])), x.shape[-1])
-        return self._plan(x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(rows, weight))
+        matrix = (int(np.prod(x.shape[:-1])), x.shape[-1])
+        return self._plan(x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(matrix, weight))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
-        f.k.dense.forward(_rows(y), _rows(x), w)
+        f.k.dense.forward(rows(y), rows(x), w)
 
     def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
-        f.k.dense.backward_input(_rows(dx), _rows(dy), w)
+        f.k.dense.backward_input(rows(dx), rows(dy), w)
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
-        f.k.dense.backward_weight(dw, f.scratch["product"], _rows(dy), _rows(x), accumulate)
-
-
-def _rows(x: Array) -> Array:
-    """Return x as a matrix of rows of features."""
-    return x.reshape(-1, x.shape[-1])
+        f.k.dense.backward_weight(dw, f.scratch["product"], rows(dy), rows(x), accumulate)

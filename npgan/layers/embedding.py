@@ -55,7 +55,7 @@ class Embedding(Layer):
         low, high = int(f.x.min()), int(f.x.max())
         if low < 0 or high >= self.count:
             raise ConfigError(
-                f"Embedding: a label is {low if low < 0 else high}, expected 0 to {self.count - 1}; "
+                f"a label is {low if low < 0 else high}, expected 0 to {self.count - 1}; "
                 f"renumber the labels, or give Embedding a larger count"
             )
         f.k.embedding.forward(f.y.reshape(-1, self.width), f.x.reshape(-1), f.w["weight"])

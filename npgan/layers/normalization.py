@@ -197,7 +197,7 @@ class BatchNorm(Normalization):
         r = x.shape[1]
         if r == 1:
             raise ShapeError(
-                f"BatchNorm: x is {f.x.shape}, one value per channel, and its variance says nothing; "
+                f"x is {f.x.shape}, one value per channel, and its variance says nothing; "
                 "train on a larger batch, or run a Pass with train=False"
             )
         super()._statistics(f, x, mean, var)

@@ -25,7 +25,7 @@ def philox(c0: Array, c1: int, c2: int, c3: int, k0: int, k1: int) -> Array:
 
 def _words(out: Array, k0: int, k1: int, step: int, stream: int, substream: int) -> Array:
     blocks = (out.size + 3) // 4
-    return philox(np.arange(blocks, dtype=np.uint64), step, stream, substream, k0, k1)
+    return philox(np.arange(blocks, dtype=np.uint64, like=out), step, stream, substream, k0, k1)
 
 
 def uniform(out: Array, k0: int, k1: int, step: int, stream: int, substream: int, low: float, high: float) -> None:

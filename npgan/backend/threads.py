@@ -70,6 +70,9 @@ def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> N
         with less, handing it over costs more than it brings.
     """
     threads = shares(n, work)
+    if threads == 1:
+        kernel(0, n, *args)
+        return
     _divide([partial(kernel, n * t // threads, n * (t + 1) // threads) for t in range(threads)], args)
 
 
@@ -82,7 +85,10 @@ def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> in
         The number of shares, which are numbered from 0.
     """
     threads = shares(n, work)
-    _divide([partial(kernel, n * t // threads, n * (t + 1) // threads, t) for t in range(threads)], args)
+    if threads == 1:
+        kernel(0, n, 0, *args)
+    else:
+        _divide([partial(kernel, n * t // threads, n * (t + 1) // threads, t) for t in range(threads)], args)
     return threads
 
 
@@ -92,9 +98,6 @@ def shares(n: int, work: int) -> int:
 
 
 def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:
-    if len(parts) == 1:
-        parts[0](*args)
-        return
     trays = _workers(os.getpid())
     done: SimpleQueue[BaseException | None] = SimpleQueue()
     for number, part in enumerate(parts[1:]):

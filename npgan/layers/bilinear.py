@@ -107,4 +107,4 @@ class Bilinear(Layer):
 
 def rows(x: Array) -> Array:
     """Return x as a matrix of rows of features."""
-    return x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])

@@ -94,6 +94,7 @@ class Pass:
         self._frames: list[Frame] = []
         self._scratch: list[tuple[dict[str, Array], ...]] = []
         self._turns: dict[Any, list[Turn]] = {}
+        self._turn_targets: dict[int, tuple[Array | None, ...]] = {}
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
         self._step = 0
@@ -112,7 +113,7 @@ class Pass:
         self._region = region
         network, memory = self.network, self._memory
         self._bound = {block: block.view(region) for block in memory.blocks()}
-        self._frames, self._scratch = [], []
+        self._frames, self._scratch, self._turn_targets = [], [], {}
         for op, saved, scratch in zip(self._ops, memory.saved, memory.scratch, strict=True):
             f = Frame()
             f.k, f.xp = network.backend.kernels, network.backend.xp
@@ -435,10 +436,14 @@ class Pass:
 
     def _targets(self, op: Op, turn: Turn) -> tuple[Array | None, ...]:
         """Return where an operation writes the gradients of its inputs."""
-        return tuple(
-            None if block is None else self._bound[block].reshape(x.spec.shape)
-            for block, x in zip(turn.into, op.inputs, strict=True)
-        )
+        found = self._turn_targets.get(id(turn))  # turns live as long as the Pass; views are made once
+        if found is None:
+            found = tuple(
+                None if block is None else self._bound[block].reshape(x.spec.shape)
+                for block, x in zip(turn.into, op.inputs, strict=True)
+            )
+            self._turn_targets[id(turn)] = found
+        return found
 
     def _add_up(self, turn: Turn) -> None:
         """Add the gradients of values that had one already."""

@@ -17,7 +17,7 @@ _EXPONENTIAL = 10  # what one costs, in elements that are merely read and writte
 
 def _each(compiled: Any, cost: int, *arrays_and_options: Any) -> None:
     """Run a kernel over flat views; every array of a Pass is contiguous."""
-    args = [a.reshape(-1) if hasattr(a, "reshape") else a for a in arrays_and_options]
+    args = [a.reshape(-1) if type(a) is np.ndarray else a for a in arrays_and_options]
     over_samples(compiled, args[0].size, cost * args[0].size, *args)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from npgan.errors import ConfigError
 
-_GRAIN = 200_000  # some 60 microseconds
+_GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
 
 
 @lru_cache(maxsize=1)
@@ -37,7 +37,7 @@ _Task = tuple[Callable[..., Any], tuple[Any, ...], "SimpleQueue[BaseException | 
 def _workers(process: int) -> list[SimpleQueue[_Task]]:
     """Start this process's threads and return their in-trays; a forked child, whose threads are gone, gets its own.
 
-    Plain queues: handing over a task takes half the time that an executor's futures take, and a step has hundreds.
+    Plain queues, as an executor's futures take longer to hand over, and a step has hundreds of them.
     """
     trays: list[SimpleQueue[_Task]] = [SimpleQueue() for _ in range(max(1, thread_count() - 1))]
     for number, tray in enumerate(trays):

@@ -237,8 +237,11 @@ def _open(config: Config) -> Dataset:
 
 
 def _penalty(table: Mapping[str, Any]) -> GradientPenalty:
-    if "name" not in table:
-        raise ConfigError(f"penalties has {dict(table)!r} without a name; there are {', '.join(PENALTIES)}")
+    if not isinstance(table, Mapping) or "name" not in table:
+        raise ConfigError(
+            f'penalties has {table!r}, expected tables such as {{name = "r1", gamma = 1.0}}; '
+            f"there are {', '.join(PENALTIES)}"
+        )
     return get_penalty(**table)
 
 

@@ -154,3 +154,18 @@ def test_balanced_batches_and_augmented_ones(make):
     batch = a.loader.get(0)
     assert np.bincount(batch.labels).tolist() == [4, 4]
     assert len(np.unique(batch.x.reshape(8, -1), axis=0)) > 4
+
+
+@pytest.mark.parametrize(
+    ("penalties", "message"),
+    [
+        (["r1"], "penalties has 'r1', expected tables"),
+        ([{"gamma": 1.0}], "penalties has .* there are wgan-gp"),
+        ([{"name": "r1", "gama": 1.0}], "did you mean 'gamma'"),
+        ([{"name": "r9"}], "penalty is 'r9'"),
+        ([{"name": "r1", "every": 0}], "every is 0"),
+    ],
+)
+def test_slips_in_penalties(make, penalties, message):
+    with pytest.raises(ConfigError, match=message):
+        make(penalties=penalties)

@@ -125,6 +125,7 @@ def test_the_checker_of_gradients_needs_numpy_alone():
 # Beside the fast kernels themselves: what compiles, and what they share. Only they import these.
 COMPILING = {
     "npgan.backend.compile",
+    "npgan.kernels.atomic",
     "npgan.kernels.product",
     "npgan.kernels.conv.columns",
     "npgan.kernels.conv.winograd",

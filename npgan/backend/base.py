@@ -31,12 +31,15 @@ class Backend(ABC):
         The array namespace: ``numpy`` or ``cupy``.
     kernels : Kernels
         The table of operations.
+    fuses : bool
+        Whether a Pass may run neighbouring layers in one call.
     """
 
     name: str
     xp: ModuleType
     kernels: Kernels
     dtypes: tuple[str, ...] = ("float32", "float64")
+    fuses: bool = False
 
     @abstractmethod
     def empty(self, shape: Shape, dtype: Any) -> Array:

@@ -27,6 +27,7 @@ class NumpyBackend(Backend):
     def __init__(self, name: str = "cpu") -> None:
         self.name = name
         self.kernels = Kernels(name)
+        self.fuses = name == "cpu"
         if name == "reference":
             self.dtypes = ("float32", "float64", "complex128")
 

@@ -14,6 +14,8 @@ from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
 from npgan.errors import ConfigError
 
 _GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
@@ -33,27 +35,66 @@ def thread_count() -> int:
 _Task = tuple[Callable[..., Any], tuple[Any, ...], "SimpleQueue[BaseException | None]"]
 
 
-@lru_cache(maxsize=1)
-def _workers(process: int) -> list[SimpleQueue[_Task]]:
-    """Start this process's threads and return their in-trays; a forked child, whose threads are gone, gets its own.
+class _Worker:
+    """A thread and its in-tray.
 
-    Plain queues, as an executor's futures take longer to hand over, and a step has hundreds of them.
+    A plain queue, as an executor's futures take longer to hand over, and a step has hundreds of them.
     """
-    trays: list[SimpleQueue[_Task]] = [SimpleQueue() for _ in range(max(1, thread_count() - 1))]
-    for number, tray in enumerate(trays):
-        threading.Thread(target=_work, args=(tray,), name=f"npgan-{number}", daemon=True).start()
-    return trays
+
+    def __init__(self, number: int) -> None:
+        self._tray: SimpleQueue[_Task] = SimpleQueue()
+        self._wanted = np.zeros(8, np.int64)  # a cache line; the first word calls the thread back to its tray
+        self._invited = False
+        threading.Thread(target=self._work, name=f"npgan-{number}", daemon=True).start()
+
+    def give(self, task: _Task) -> None:
+        """Have a task done, as soon as may be."""
+        self._wanted[0] = 1
+        self._tray.put(task)
+
+    def invite(self, serve: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Have ``serve(wanted, *args)`` run while there is nothing else to do; at once where it runs already."""
+        if not self._invited:
+            self._invited = True
+            self._wanted[0] = 0
+            self._tray.put((serve, (self._wanted, *args), SimpleQueue()))
+
+    def _work(self) -> None:
+        while True:
+            task, args, done = self._tray.get()
+            try:
+                task(*args)
+                done.put(None)
+            except BaseException as error:  # handed to the caller
+                done.put(error)
+            if args and args[0] is self._wanted:
+                self._invited = False
+            del task, args, done  # an idle thread must not keep arrays alive
 
 
-def _work(tray: SimpleQueue[_Task]) -> None:
-    while True:
-        task, args, done = tray.get()
-        try:
-            task(*args)
-            done.put(None)
-        except BaseException as error:  # handed to the caller
-            done.put(error)
-        del task, args, done  # an idle thread must not keep arrays alive
+@lru_cache(maxsize=1)
+def _workers(process: int) -> list[_Worker]:
+    """Start this process's threads; a forked child, whose threads are gone, gets its own."""
+    return [_Worker(number) for number in range(max(1, thread_count() - 1))]
+
+
+def invite(serve: Callable[..., Any], *args: Any) -> None:
+    """Ask the idle workers to run ``serve(wanted, *args)``, which looks for work of its own kind.
+
+    It must return when it has found none for a while, and when the first word of the array `wanted` is not 0.
+    """
+    for worker in _workers(os.getpid()):
+        worker.invite(serve, args)
+
+
+def step_aside(core: int) -> bool:
+    """Move the calling thread to another core than this one; return whether there is one."""
+    allowed = os.sched_getaffinity(0)
+    if not allowed - {core}:
+        return False
+    os.sched_setaffinity(0, allowed - {core})
+    os.sched_setaffinity(0, allowed)  # it stays where it is, until the system moves it
+    return True
 
 
 def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> None:
@@ -98,10 +139,10 @@ def shares(n: int, work: int) -> int:
 
 
 def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:
-    trays = _workers(os.getpid())
+    workers = _workers(os.getpid())
     done: SimpleQueue[BaseException | None] = SimpleQueue()
     for number, part in enumerate(parts[1:]):
-        trays[number % len(trays)].put((part, args, done))
+        workers[number % len(workers)].give((part, args, done))
     try:
         parts[0](*args)
     finally:

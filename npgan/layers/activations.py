@@ -52,10 +52,16 @@ class PiecewiseLinear(Activation):
 
     At a kink, φ'' is a Dirac measure. The R-maps take 0 there, and the φ' that `backward` takes: they differentiate
     the branch that it went along, as automatic differentiation does.
+
+    Attributes
+    ----------
+    slope : float
+        φ' where y <= 0; it is 1 where y > 0.
     """
 
     curved = False
     sparse = True
+    slope: float
 
     def rbackward(self, f: Frame) -> None:  # noqa: D102
         if f.rdx is not None:
@@ -69,6 +75,7 @@ class ReLU(PiecewiseLinear):
     """
 
     kernel = "relu"
+    slope = 0.0
 
 
 class LeakyReLU(PiecewiseLinear):

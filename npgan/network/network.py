@@ -205,6 +205,11 @@ class Network:
         """Return the weights by name, ``{"3/weight": view}``, read-only."""
         return self.layout.by_name(self.theta)
 
+    @property
+    def weights(self) -> Array:
+        """The vector theta itself, which kernels read; for Passes. Write to it by `write` or `load` alone."""
+        return self._theta
+
     def weights_of(self, path: str) -> dict[str, Array]:
         """Return the weights of the layer at `path`; for Passes."""
         return self._weights.get(path, {})
@@ -246,6 +251,7 @@ class Network:
         keep: str = "needed",
         arena: Arena | None = None,
         name: str = "pass",
+        fuse: bool = True,
     ) -> Pass:
         """Plan one call site.
 
@@ -263,8 +269,11 @@ class Network:
             Memory shared with Passes that are not alive together with this one.
         name : str
             How messages call it; dropout's masks differ between names.
+        fuse : bool
+            Run neighbouring layers in one call where the backend can. The results agree to rounding; False is for
+            comparing with them.
         """
-        return Pass(self, batch, train=train, order=order, keep=keep, arena=arena, name=name)
+        return Pass(self, batch, train=train, order=order, keep=keep, arena=arena, name=name, fuse=fuse)
 
     def __call__(self, x: Array, condition: Array | None = None, *, train: bool = False) -> Array:
         """Run any number of samples and return a fresh array; no gradients.

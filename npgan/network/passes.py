@@ -31,6 +31,8 @@ from npgan.network.planning import (
     unknown_gradients,
 )
 from npgan.network.program import Op, Value
+from npgan.network.stacks import Stacks, find_stacks, slots
+from npgan.network.tapes import Tape
 
 if TYPE_CHECKING:
     from npgan.network.network import Network
@@ -62,6 +64,7 @@ class Pass:
         keep: str,
         arena: Arena | None,
         name: str,
+        fuse: bool = True,
     ) -> None:
         if order not in (0, 1, 2):
             raise ConfigError(f"order is {order!r}, expected 0 (forward only), 1 (and backward) or 2 (and R-maps)")
@@ -85,15 +88,20 @@ class Pass:
                     raise SecondOrderError(
                         f"{op.where} has no R-maps, so a Pass of order 2 cannot be planned through it"
                     )
-        self._memory = Memory(self._program, network.dtype, order, keep == "all")
+        runs = find_stacks(self._program) if fuse and keep == "needed" and network.backend.fuses else []
+        self._memory = Memory(self._program, network.dtype, order, keep == "all", slots(self._program, runs))
         self.nbytes = pack(self._memory.blocks())
+        self._stacks = Stacks(network, self._program, self._memory, runs)
+        self._forward_sweep = self._stacks.forward()
+        self._sweeps: dict[Any, Any] = {}  # the other maps', by what was asked for
         self.arena = arena if arena is not None else Arena(network.backend)
         self.arena.reserve(network.backend, self.nbytes)
         self._region: Array | None = None
+        self._flat = self._none = network.backend.empty((0,), network.dtype)  # the region, in the network's dtype
         self._bound: dict[Block, Array] = {}
         self._frames: list[Frame] = []
         self._scratch: list[tuple[dict[str, Array], ...]] = []
-        self._turns: dict[Any, list[Turn]] = {}
+        self._turns: dict[Any, list[Turn]] = {}  # of backward and rbackward, by what was asked for
         self._turn_targets: dict[int, tuple[Array | None, ...]] = {}
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
@@ -102,6 +110,7 @@ class Pass:
         self._wishes: Wishes = (False, False, False)  # of the last backward
         self._rwishes: Wishes = (False, False, False)  # of the last rbackward
         self._moved: frozenset[Value] = frozenset()  # the values with an R-derivative, of the last rforward
+        self._rvector: Array | None = None  # the direction of the weights, and its views
         self._rtheta: Views | None = None
         self._strided: tuple[Array, Array] | None = None  # a vector of gradients that is not in one piece, and a copy
 
@@ -112,6 +121,7 @@ class Pass:
             return
         self._region = region
         network, memory = self.network, self._memory
+        self._flat = region.view(network.dtype)
         self._bound = {block: block.view(region) for block in memory.blocks()}
         self._frames, self._scratch, self._turn_targets = [], [], {}
         for op, saved, scratch in zip(self._ops, memory.saved, memory.scratch, strict=True):
@@ -177,8 +187,12 @@ class Pass:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self._step = step
         update = self.train if update_stats is None else update_stats
-        for op, f, scratch in zip(self._ops, self._frames, self._scratch, strict=True):
-            f.update_stats, f.scratch = update, scratch[0]
+        for i in self._forward_sweep if self.watch is None else range(len(self._ops)):
+            if isinstance(i, Tape):
+                self._play(i)
+                continue
+            op, f = self._ops[i], self._frames[i]
+            f.update_stats, f.scratch = update, self._scratch[i][0]
             try:
                 op.layer.forward(f)
             except NpganError as error:
@@ -187,7 +201,7 @@ class Pass:
                 self.watch(op.where, "forward", {**_numbered("x", f.xs), **f.w, "y": f.y})
         self._version = self.network.version
         self._ran = "forward"
-        self._moved, self._rtheta, self._rwishes = frozenset(), None, (False, False, False)
+        self._moved, self._rvector, self._rtheta, self._rwishes = frozenset(), None, None, (False, False, False)
         return self._y
 
     def backward(
@@ -238,9 +252,13 @@ class Pass:
         wishes = (dtheta is not None, dx, dcondition)
         if wishes not in self._turns:
             self._turns[wishes] = backward_turns(program, memory, wishes)
-        views = self._weight_gradients(dtheta, "dtheta")
+            self._sweeps[wishes] = self._stacks.backward(self._turns[wishes], wishes[0])
+        dtheta, views = self._weight_gradients(dtheta, "dtheta")
         self._view(program.output, memory.gradients)[...] = dy
-        for turn in self._turns[wishes]:
+        for turn in (self._sweeps if self.watch is None else self._turns)[wishes]:
+            if isinstance(turn, Tape):
+                self._play(turn, target=dtheta, accumulate=accumulate)
+                continue
             op, f = self._ops[turn.index], self._frames[turn.index]
             f.dxs = self._targets(op, turn)
             f.dx = f.dxs[0]
@@ -308,12 +326,20 @@ class Pass:
         if rtheta is not None:
             self._check(rtheta, (self.network.size,), self.network.dtype, "rtheta")
             rtheta = self.network.backend.xp.ascontiguousarray(rtheta)
+        self._rvector = rtheta
         self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
         self._moved = rforward_active(program, rx is not None, rtheta is not None, rcondition is not None)
-        for op, f, scratch in zip(self._ops, self._frames, self._scratch, strict=True):
+        key = ("rforward", self._moved, rtheta is not None)
+        if key not in self._sweeps:
+            self._sweeps[key] = self._stacks.rforward(self._moved, rtheta is not None)
+        for i in self._sweeps[key] if self.watch is None else range(len(self._ops)):
+            if isinstance(i, Tape):
+                self._play(i, direction=rtheta)
+                continue
+            op, f = self._ops[i], self._frames[i]
             if op.output in self._moved:
                 self._set_directions(op, f)
-                f.scratch = scratch[2]
+                f.scratch = self._scratch[i][2]
                 op.layer.rforward(f)
                 if self.watch is not None:
                     self.watch(op.where, "rforward", {**_numbered("rx", f.rxs), **_prefixed("r", f.rw), "ry": f.ry})
@@ -363,7 +389,7 @@ class Pass:
             raise StalePassError(f"{self}: rbackward differentiates a backward, and none has run since forward")
         self._check_wishes(memory.rgradients, rdx=rdx, rdcondition=rdcondition)
         wishes = (rdtheta is not None, rdx, rdcondition)
-        views = self._weight_gradients(rdtheta, "rdtheta")
+        rdtheta, views = self._weight_gradients(rdtheta, "rdtheta")
         if rdy is not None:
             self._check(rdy, program.output.spec.shape, network.dtype, "rdy")
             self._view(program.output, memory.rgradients)[...] = rdy
@@ -376,6 +402,7 @@ class Pass:
                     "give it dtheta, dx=True or dcondition=True"
                 )
             self._turns[key, self._wishes] = found
+            self._sweeps[key, self._wishes] = self._stacks.rbackward(found, wishes[0], self._moved, key[3])
         turns = self._turns[key, self._wishes]
         if views is not None and not accumulate:
             ran = {network.relative(self._ops[turn.index].path) for turn in turns}
@@ -383,7 +410,11 @@ class Pass:
                 for array in views[path].values():
                     array[...] = 0
         written = set() if rdy is None else {program.output.root}
-        for turn in turns:
+        for turn in turns if self.watch is not None else self._sweeps[key, self._wishes]:
+            if isinstance(turn, Tape):
+                self._play(turn, target=rdtheta, direction=self._rvector, accumulate=accumulate)
+                written |= {self._ops[t.index].inputs[0].root for t in turn.turns if t.into[0] is not None}
+                continue
             op, f = self._ops[turn.index], self._frames[turn.index]
             self._set_directions(op, f)
             f.rdy = self._direction(op, op.output, memory.rgradients, not turn.silent)
@@ -434,6 +465,17 @@ class Pass:
 
     # ---------------------------------------------------------------- sweeps
 
+    def _play(
+        self, tape: Tape, target: Array | None = None, direction: Array | None = None, accumulate: bool = False
+    ) -> None:
+        """Run a sweep through a stack."""
+        network, none = self.network, self._none
+        into = none if target is None else target[tape.low : tape.high]
+        along = none if direction is None else direction
+        network.backend.kernels.stack.run(
+            tape.rows, self.batch, self._flat, network.weights, along, into, tape.partials, accumulate
+        )
+
     def _targets(self, op: Op, turn: Turn) -> tuple[Array | None, ...]:
         """Return where an operation writes the gradients of its inputs."""
         found = self._turn_targets.get(id(turn))  # turns live as long as the Pass; views are made once
@@ -451,11 +493,11 @@ class Pass:
             if part is not None and total is not None:
                 self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
 
-    def _weight_gradients(self, vector: Array | None, what: str) -> Views | None:
-        """Return the views that gradients are written to; of a copy, where the vector is not in one piece."""
+    def _weight_gradients(self, vector: Array | None, what: str) -> tuple[Array | None, Views | None]:
+        """Return what gradients are written to and its views; a copy, where the vector is not in one piece."""
         self._strided = None
         if vector is None:
-            return None
+            return None, None
         self._check(vector, (self.network.size,), self.network.dtype, what)
         if self.network.backend.xp.may_share_memory(vector, self.network.theta):
             raise ConfigError(f"{self}: {what} is the network's own weights; give network.grad or another vector")
@@ -464,7 +506,7 @@ class Pass:
         if not vector.flags.c_contiguous:  # kernels want rows in one piece
             self._strided = (vector, vector.copy())
             vector = self._strided[1]
-        return self.network.gradient_views(vector)
+        return vector, self.network.gradient_views(vector)
 
     def _copy_back(self) -> None:
         """Hand over gradients that were written to a copy."""

@@ -1,12 +1,13 @@
 """What a Pass is planned to be: a block of memory for every array, and who runs when, and what depends on what.
 
-Time, for n operations: forward of operation i is i, backward of it 2n - 1 - i, rforward 2n + i, rbackward 4n - 1 - i. A
-block lives from when it is first written to when it is last read, and blocks that never live together share memory.
+Time counts calls: an operation has a slot, or a run of operations that are one call shares one. For n slots, forward of
+slot i is at time i, backward at 2n - 1 - i, rforward at 2n + i, rbackward at 4n - 1 - i. A block lives from when it is
+first written to when it is last read, and blocks that never live together share memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,10 @@ class Memory:
         Of each operation and each of its maps, in the order of their times.
     """
 
-    def __init__(self, program: Program, dtype: np.dtype[Any], order: int, keep_all: bool) -> None:
-        self._program, self._dtype, self._order = program, dtype, order
+    def __init__(
+        self, program: Program, dtype: np.dtype[Any], order: int, keep_all: bool, slots: Sequence[int]
+    ) -> None:
+        self._program, self._dtype, self._order, self._slots = program, dtype, order, slots
         self.flow = Flow(program)
         self.values: dict[Value, Block] = {}
         self.gradients: dict[Value, Block] = {}
@@ -91,15 +94,15 @@ class Memory:
         self.rpartial: dict[tuple[Op, int], Block] = {}
         self.saved: list[dict[str, Block]] = []
         self.scratch: list[tuple[dict[str, Block], ...]] = []
-        n = len(program.ops)
+        n = len(set(slots))
         self._end = 4 * n
         self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
         self._plan_values(n)
         if order >= 1:
-            self._plan_gradients(self.gradients, self.partial, lambda i: 2 * n - 1 - i)
+            self._plan_gradients(self.gradients, self.partial, 2 * n - 1)
         if order == 2:
             self._plan_rvalues(n)
-            self._plan_gradients(self.rgradients, self.rpartial, lambda i: 4 * n - 1 - i)
+            self._plan_gradients(self.rgradients, self.rpartial, 4 * n - 1)
         if keep_all:
             _live_on(self.blocks(), self._end)
         elif order == 2:  # R-sweeps may run many times after one forward, and backward between rforward and rbackward
@@ -127,7 +130,7 @@ class Memory:
         program = self._program
         for value in self._border[:-1] if program.ops else self._border:
             self.values[value] = self._block(value.spec, -1)
-        for i, op in enumerate(program.ops):
+        for i, op in zip(self._slots, program.ops, strict=True):
             back = 2 * n - 1 - i if self._order else i
             self.values[op.output] = self._block(op.output.spec, i)
             for x in op.inputs:
@@ -147,11 +150,11 @@ class Memory:
         for value in self._border:  # the user reads the output, and a replay reads the inputs
             self.values[value].alive(self._end)
 
-    def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], time: Any) -> None:
+    def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], last: int) -> None:
         ops = self._program.ops
         real = Spec((), "float")
         for i in reversed(range(len(ops))):
-            op, back = ops[i], time(i)
+            op, back = ops[i], last - self._slots[i]
             if op.output in gradients:
                 gradients[op.output].alive(back)
             for j, x in enumerate(op.inputs):
@@ -164,7 +167,7 @@ class Memory:
                     gradients[x.root].alive(back)
                     partial[op, j] = self._block(spec, back)
         output = self._program.output.root
-        first = time(len(ops) - 1) if ops else 0
+        first = last - self._slots[-1] if ops else 0
         if output not in gradients:
             gradients[output] = self._block(output.spec, first)
         gradients[output].alive(first)
@@ -176,7 +179,7 @@ class Memory:
         for value in self._border[:-1]:
             if value.spec.dtype == "float":
                 self.rvalues[value] = self._block(value.spec, 2 * n - 1)
-        for i, op in enumerate(self._program.ops):
+        for i, op in zip(self._slots, self._program.ops, strict=True):
             there, back = 2 * n + i, 4 * n - 1 - i
             self.rvalues[op.output] = self._block(op.output.spec, there, back)
             for x in op.inputs:

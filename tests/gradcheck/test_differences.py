@@ -31,8 +31,8 @@ def test_the_error_is_within_what_it_says(name, a, b, h):
     argument = 2.0**-52 * abs(b) / (h / 8)
     subnormal = 1e-300  # where numbers have fewer digits, and the error estimate is 0
     assert abs(found.value - truth) <= 4 * found.error + abs(a) * argument + subnormal
-    # And what it says is worth something.
-    assert found.error <= 1e-6 * max(1, abs(f(0)), abs(truth))
+    # And what it says is worth something, where the first step is small on the function's scale.
+    assert abs(a) * h > 0.1 or found.error <= 1e-6 * max(1, abs(f(0)), abs(truth))
 
 
 @given(place=st.floats(1e-4, 0.02), jump=st.floats(0.1, 10))

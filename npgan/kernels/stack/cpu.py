@@ -1,0 +1,228 @@
+"""A tape, run by compiled code on threads that wait for it without sleeping.
+
+Waking a thread takes longer than such a sweep. So the workers, once invited, watch a word of memory for a
+millisecond after their last share, as OpenMP's threads do, and take a share within a microsecond. Nobody depends on
+them: a share that no worker has taken is done by the caller. A share's partial sums belong to its number, not to who
+computed it, so the same thread count gives the same bits.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.backend.compile import kernel
+from npgan.backend.threads import invite, step_aside, thread_count
+from npgan.kernels.atomic import add, array_at, core, give_way, load, pause, store, swap
+from npgan.kernels.product import NO, YES, gemm
+from npgan.kernels.stack.tape import WIDTH, Code, Column
+
+_GRAIN = 300_000  # multiplications: some three microseconds
+_ROWS = 256  # of a matrix, at a time: they go through all layers while they are in the cache
+_PATIENCE = 40_000  # looks at the word, of some 25 nanoseconds, before a worker goes back to sleep
+_LOOKS = 128  # before the core is offered to others
+
+_PRODUCT, _BEND, _UNBEND, _WEIGHT, _SUM = map(int, list(Code)[:5])
+_CODE, _ROWS_OF, _K, _N, _OUT, _IN, _OTHER, _AT, _DIRECTION, _TRANSPOSED, _AGAIN, _SLOPE = map(int, Column)
+
+# What the threads share, in words. Those that many write have a cache line each. The first one says whose turn it is:
+# the number of the job, how many shares it has, and how many of them are taken, in 48, 8 and 8 bits.
+_DONE = 8
+_BUSY = 16
+_CORE = 24  # where the caller is
+_JOB = 32  # n, accumulate; then address and length of the tape and of the vectors
+_SIZE = 48
+
+
+@kernel
+def _execute(tape, first, last, memory, theta, direction, target, fresh):
+    # the samples [first, last); fresh: there is nothing in `target` to add to
+    zero, one, slopes = memory.dtype.type(0), memory.dtype.type(1), tape.view(np.float64)
+    for i in range(tape.shape[0]):
+        row = tape[i]
+        code, k, n, at, again = row[_CODE], row[_K], row[_N], row[_AT], row[_AGAIN]
+        begin, count = first * row[_ROWS_OF], (last - first) * row[_ROWS_OF]
+        slope = memory.dtype.type(slopes[i, _SLOPE])
+        if code == _PRODUCT:
+            source, out = memory[row[_IN] + begin * k :], memory[row[_OUT] + begin * n :]
+            w = direction[at:] if row[_DIRECTION] else theta[at:]
+            if row[_TRANSPOSED]:
+                gemm(NO, YES, count, n, k, source, k, w, k, again, out, n)
+            else:
+                gemm(NO, NO, count, n, k, source, k, w, n, again, out, n)
+        elif code == _BEND:
+            b = direction[at : at + n] if row[_DIRECTION] else theta[max(at, 0) : max(at, 0) + n]
+            for r in range(count):
+                here = (begin + r) * n
+                source, out = memory[row[_IN] + here :][:n], memory[row[_OUT] + here :][:n]
+                if at < 0:
+                    for c in range(n):
+                        v = source[c]
+                        out[c] = v if v > 0 else (slope * v if slope != zero or not v <= 0 else zero)
+                else:
+                    for c in range(n):
+                        v = source[c] + b[c]
+                        out[c] = v if v > 0 else (slope * v if slope != zero or not v <= 0 else zero)
+        elif code == _UNBEND:
+            total = target[at:][:n]
+            if at >= 0 and fresh and not again:
+                total[:] = zero
+            for r in range(count):
+                here = (begin + r) * n
+                source, out = memory[row[_IN] + here :][:n], memory[row[_OUT] + here :][:n]
+                y = memory[row[_OTHER] + here :][:n]
+                if at < 0:
+                    for c in range(n):
+                        v = y[c]
+                        out[c] = source[c] * (one if v > 0 else (slope if v <= 0 else v))
+                else:
+                    for c in range(n):
+                        v = y[c]
+                        u = source[c] * (one if v > 0 else (slope if v <= 0 else v))
+                        out[c] = u
+                        total[c] += u
+        elif code == _WEIGHT:
+            source, other = memory[row[_IN] + begin * k :], memory[row[_OTHER] + begin * n :]
+            gemm(YES, NO, k, n, count, source, k, other, n, 1 - (fresh and not again), target[at:], n)
+        else:
+            total = target[at:][:n]
+            if fresh and not again:
+                total[:] = zero
+            if code == _SUM:
+                for r in range(count):
+                    source = memory[row[_IN] + (begin + r) * n :][:n]
+                    for c in range(n):
+                        total[c] += source[c]
+
+
+@kernel
+def _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate):
+    start, stop = n * number // shares, n * (number + 1) // shares
+    block = max(1, _ROWS // tape[:, _ROWS_OF].max())
+    into = target if number == 0 else partials[(number - 1) * target.size : number * target.size]
+    for first in range(start, stop, block):
+        fresh = first == start and (number > 0 or not accumulate)
+        _execute(tape, first, min(first + block, stop), memory, theta, direction, into, fresh)
+
+
+@kernel
+def _wait(looks):
+    # If the other one has been put on this core, it cannot go on before this one lets it.
+    if looks % _LOOKS == 0:
+        give_way()
+    else:
+        pause()
+
+
+@kernel
+def _serve(attention, words, like):
+    # What a worker does, invited: take shares, until there has been none for long, or somebody wants its attention.
+    # Returns True if it has to leave the core to the caller.
+    turn_at, done_at, wanted = words.ctypes.data, words.ctypes.data + 8 * _DONE, attention.ctypes.data
+    job = words[_JOB:]
+    idle = 0
+    while idle < _PATIENCE and load(wanted) == 0:
+        turn = load(turn_at)
+        number, shares = turn & 255, turn >> 8 & 255
+        # Only whoever has taken a share may read the job: it stays as it is until all shares are done.
+        if number < shares and swap(turn_at, turn, turn + 1):
+            idle = 0
+            tape = array_at(job[2], job[3] * WIDTH, words).reshape((job[3], WIDTH))
+            _share(
+                number, shares, job[0], tape, array_at(job[4], job[5], like), array_at(job[6], job[7], like),
+                array_at(job[8], job[9], like), array_at(job[10], job[11], like),
+                array_at(job[12], job[11] * (shares - 1), like), job[1] != 0,
+            )  # fmt: skip
+            add(done_at, 1)
+        else:
+            idle += 1
+            if idle % _LOOKS == 0 and core() == words[_CORE]:
+                return True
+            _wait(idle)
+    return False
+
+
+@kernel
+def _run(words, shares, n, tape, memory, theta, direction, target, partials, accumulate):
+    turn_at, done_at, busy_at = words.ctypes.data, words.ctypes.data + 8 * _DONE, words.ctypes.data + 8 * _BUSY
+    alone = shares == 1 or not swap(busy_at, 0, 1)  # another thread of the user's is at it
+    if alone:
+        for number in range(shares):
+            _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate)
+    else:
+        job = words[_JOB:]
+        job[0], job[1], job[2], job[3] = n, accumulate, tape.ctypes.data, tape.shape[0]
+        job[4], job[5], job[6], job[7] = memory.ctypes.data, memory.size, theta.ctypes.data, theta.size
+        job[8], job[9], job[10], job[11] = direction.ctypes.data, direction.size, target.ctypes.data, target.size
+        job[12] = partials.ctypes.data
+        words[_CORE] = core()
+        store(done_at, 0)
+        turn = ((load(turn_at) >> 16) + 1) << 16 | shares << 8
+        store(turn_at, turn)
+        while True:
+            turn = load(turn_at)
+            number = turn & 255
+            if number == shares:
+                break
+            if swap(turn_at, turn, turn + 1):
+                _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate)
+                add(done_at, 1)
+        looks = 0
+        while load(done_at) < shares:
+            looks += 1
+            _wait(looks)
+        store(busy_at, 0)
+    for number in range(1, shares):
+        part = partials[(number - 1) * target.size : number * target.size]
+        for i in range(target.size):
+            target[i] += part[i]
+
+
+def _attend(wanted: Array, words: Array, like: Array) -> None:
+    """Serve on a core of one's own: the two would take turns on one, each waiting for the other."""
+    while _serve(wanted, words, like) and step_aside(int(words[_CORE])):
+        pass
+
+
+@lru_cache(maxsize=4)
+def _words(process: int, dtype: np.dtype[Any]) -> Array:
+    """Return what the threads of this process share, for tapes of one dtype; a forked child gets its own."""
+    return np.zeros(_SIZE, np.int64)
+
+
+def shares(n: int, work: int) -> int:
+    """Return among how many threads n samples with `work` multiplications are divided."""
+    return max(1, min(thread_count(), n, work // _GRAIN + 1, 255))
+
+
+def run(
+    tape: Array,
+    n: int,
+    memory: Array,
+    theta: Array,
+    direction: Array,
+    target: Array,
+    partials: Array,
+    accumulate: bool,
+) -> None:
+    """Run a tape for n samples.
+
+    Parameters
+    ----------
+    tape : int64 array (instructions, WIDTH)
+    memory, theta, direction, target : array (size,)
+        `direction` and `target` are empty where the tape does not name them.
+    partials : array (shares - 1, size of target)
+        Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are.
+    accumulate : bool
+        Add to `target` what the tape's first instruction for a piece of it finds.
+    """
+    count = partials.shape[0] + 1
+    words = _words(os.getpid(), memory.dtype)
+    if count > 1:
+        invite(_attend, words, theta[:0])
+    _run(words, count, n, tape, memory, theta, direction, target, partials.reshape(-1), accumulate)

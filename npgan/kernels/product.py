@@ -66,6 +66,16 @@ def _rows_times(start, stop, y, x, w, transposed):
 
 
 @kernel
+def _rows_times_columns(start, stop, y, x, w, transposed):
+    # the same, the columns [start, stop) of y
+    m, n, k = y.shape[0], y.shape[1], x.shape[1]
+    if transposed:
+        gemm(NO, YES, m, stop - start, k, x, k, w[start:], k, 0, y[:, start:], n)
+    else:
+        gemm(NO, NO, m, stop - start, k, x, k, w[:, start:], n, 0, y[:, start:], n)
+
+
+@kernel
 def _columns_times(start, stop, dw, x, dy, accumulate):
     # dw (K, O) = xᵀ (K, M) dy (M, O), the rows [start, stop)
     beta = 1 if accumulate else 0
@@ -75,7 +85,11 @@ def _columns_times(start, stop, dw, x, dy, accumulate):
 
 def rows_times(y: Array, x: Array, w: Array, transposed: bool = False) -> None:
     """x (M, K), w (K, O), or (O, K) where `transposed` -> y (M, O)."""
-    over_samples(_rows_times, y.shape[0], x.size * y.shape[1] // 32, y, x, w, transposed)
+    # Each thread copies what it multiplies into blocks: all of one factor, and its part of the other.
+    if y.shape[0] >= y.shape[1]:
+        over_samples(_rows_times, y.shape[0], x.size * y.shape[1] // 32, y, x, w, transposed)
+    else:
+        over_samples(_rows_times_columns, y.shape[1], x.size * y.shape[1] // 32, y, x, w, transposed)
 
 
 def columns_times(dw: Array, x: Array, dy: Array, accumulate: bool) -> None:

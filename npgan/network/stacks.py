@@ -27,14 +27,12 @@ _LARGEST = 1 << 16  # elements of a weight: threads that share samples each read
 
 
 def find_stacks(program: Program) -> list[range]:
-    """Return the operations that can be run by tapes, as ranges."""
+    """Return the operations that can be run by tapes, as ranges; each begins with a dense layer."""
     runs: list[range] = []
     for i, op in enumerate(program.ops):
-        if not _fits(op):
-            continue
-        if runs and runs[-1].stop == i:
+        if runs and runs[-1].stop == i and _fits(op):
             runs[-1] = range(runs[-1].start, i + 1)
-        else:
+        elif type(op.layer) is Dense and _fits(op):  # what comes before may be images, which tapes are not made for
             runs.append(range(i, i + 1))
     return runs
 

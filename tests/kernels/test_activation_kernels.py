@@ -230,3 +230,18 @@ def test_at_the_kink_the_derivative_is_the_left_one(version):
     for name, options, expected in (("relu", (), 0), ("leaky_relu", (0.2,), 0.2), ("elu", (0.3,), 0.3)):
         y = run(version, name, zero, *options)
         assert np.array_equal(run_backward(version, name, one, y, *options), expected * one)
+
+
+def test_tanh_in_single_precision():
+    x = np.concatenate([np.linspace(-10, 10, 200_001), np.logspace(-30, 2, 1000), [0.0, 0.625, -0.625]]).astype(
+        "float32"
+    )
+    y = np.empty_like(x)
+    cpu.tanh(y, x)
+    truth = np.tanh(x.astype("float64"))
+    assert (np.abs(y - truth) <= 2 * np.spacing(np.abs(truth).astype("float32"))).all()
+    assert (np.abs(y) <= 1).all()
+    x = np.array([np.inf, -np.inf, np.nan, 1e30, -1e30], "float32")
+    y = np.empty_like(x)
+    cpu.tanh(y, x)
+    np.testing.assert_array_equal(y, np.array([1, -1, np.nan, 1, -1], "float32"))

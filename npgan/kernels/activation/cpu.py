@@ -12,6 +12,7 @@ from npgan.backend.base import Array
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples
 
+_F = np.float32
 _EXPONENTIAL = 10  # what one costs, in elements that are merely read and written
 
 
@@ -81,6 +82,33 @@ def _tanh(start, stop, y, x):  # type: ignore[no-untyped-def]
     y, x = y[start:stop], x[start:stop]
     for i in range(y.size):
         y[i] = np.tanh(x[i])
+
+
+@kernel
+def _tanh_single(start, stop, y, x):  # type: ignore[no-untyped-def]
+    """tanh in float32 by vector instructions; the library's is a call for each element.
+
+    Cephes's: below 0.625 an odd polynomial; above, 1 - 2 / (e^2|x| + 1), where e^2|x| = 2^k e^r with |r| <= ln 2 / 2.
+    """
+    y, x = y[start:stop], x[start:stop]
+    one, two = _F(1), _F(2)
+    for i in range(y.size):
+        v = x[i]
+        size = abs(v)
+        z = v * v
+        near = _F(-5.70498872745e-3) * z + _F(2.06390887954e-2)
+        near = (near * z + _F(-5.37397155531e-2)) * z + _F(1.33314422036e-1)
+        near = v + v * z * (near * z + _F(-3.33332819422e-1))
+        t = two * size if size < _F(9.1) else _F(18.2)  # beyond, it is 1
+        k = np.floor(t * _F(1.44269504) + _F(0.5))
+        r = t - k * _F(0.693147181)
+        e = _F(1.9875691500e-4) * r + _F(1.3981999507e-3)
+        e = (e * r + _F(8.3334519073e-3)) * r + _F(4.1665795894e-2)
+        e = (e * r + _F(1.6666665459e-1)) * r + _F(5.0000001201e-1)
+        e = (e * r * r + r + one) * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(_F)
+        far = one - two / (e + one)
+        found = near if size < _F(0.625) else (far if v > 0 else -far)
+        y[i] = found if size >= 0 else v
 
 
 @kernel
@@ -188,7 +216,10 @@ def elu_rbackward(rdx: Array, rdy: Array, dy: Array, rx: Array, y: Array, alpha:
 
 def tanh(y: Array, x: Array) -> None:
     """y = tanh x."""
-    _each(_tanh, _EXPONENTIAL, y, x)
+    if y.dtype == _F:
+        _each(_tanh_single, 1, y, x)
+    else:
+        _each(_tanh, _EXPONENTIAL, y, x)
 
 
 def tanh_backward(dx: Array, dy: Array, y: Array) -> None:

@@ -126,6 +126,7 @@ def test_the_checker_of_gradients_needs_numpy_alone():
 COMPILING = {
     "npgan.backend.compile",
     "npgan.kernels.atomic",
+    "npgan.kernels.bend",
     "npgan.kernels.product",
     "npgan.kernels.conv.columns",
     "npgan.kernels.conv.winograd",

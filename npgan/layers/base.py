@@ -110,6 +110,9 @@ class Frame:
         Use batch statistics and dropout.
     update_stats : bool
         Update running statistics.
+    slope : float or None
+        Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
+        Always None for a layer that does not say that it `bends`, and in the R-maps.
     uniform : callable
         ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
     """
@@ -138,6 +141,7 @@ class Frame:
     scratch: dict[str, Array]
     train: bool
     update_stats: bool
+    slope: float | None
     uniform: Callable[[Array], Array]
 
 
@@ -153,11 +157,14 @@ class Layer(ABC):
         zeros is left out.
     sparse : bool
         The R-maps take None for an rx or rdy that is zero; otherwise they are given zeros.
+    bends : bool
+        `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`.
     """
 
     second_order: ClassVar[bool] = False
     curved: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
+    bends: ClassVar[bool] = False
 
     @abstractmethod
     def plan(self, x: Spec, k: Kernels) -> Plan:

@@ -67,10 +67,11 @@ class Normalization(Layer):
         f.xp.sqrt(inv_std, out=inv_std)
         f.xp.divide(1.0, inv_std, out=inv_std)
         gain, bias = self._affine(f.w)
-        f.k.normalization.normalize(f.y.reshape(view), x, f.saved["mean"], inv_std, gain, bias)
+        f.k.normalization.normalize(f.y.reshape(view), x, f.saved["mean"], inv_std, gain, bias, f.slope)
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         view = self._view(f.x.shape)
+        gain, bias = self._affine(f.w)
         f.k.normalization.backward(
             None if f.dx is None else f.dx.reshape(view),
             *self._affine(f.dw),
@@ -79,9 +80,11 @@ class Normalization(Layer):
             f.x.reshape(view),
             f.saved["mean"],
             f.saved["inv_std"],
-            self._affine(f.w)[0],
+            gain,
             self._constant(f),
             f.accumulate,
+            bias,
+            f.slope,
         )
 
     def rforward(self, f: Frame) -> None:  # noqa: D102
@@ -159,6 +162,8 @@ class BatchNorm(Normalization):
         In `forward`: training on one value per channel, whose variance is 0 whatever it is.
     """
 
+    bends = True
+
     def __init__(
         self, momentum: float = 0.1, eps: float = 1e-5, *, affine: bool = True, gain_init: Initializer | None = None
     ) -> None:
@@ -222,6 +227,8 @@ class InstanceNorm(Normalization):
     gain_init : initializer, optional
         By default 1.
     """
+
+    bends = True
 
     def __init__(self, eps: float = 1e-5, *, affine: bool = False, gain_init: Initializer | None = None) -> None:
         super().__init__(eps, affine, gain_init)

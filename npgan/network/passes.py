@@ -6,6 +6,7 @@ Planned once, run as often as you like; nothing is allocated while it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from npgan.network.planning import (
     unknown_gradients,
 )
 from npgan.network.program import Op, Value
-from npgan.network.stacks import Stacks, find_stacks, slots
+from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
 from npgan.network.tapes import Tape
 
 if TYPE_CHECKING:
@@ -88,11 +89,14 @@ class Pass:
                     raise SecondOrderError(
                         f"{op.where} has no R-maps, so a Pass of order 2 cannot be planned through it"
                     )
-        runs = find_stacks(self._program) if fuse and keep == "needed" and network.backend.fuses else []
-        self._memory = Memory(self._program, network.dtype, order, keep == "all", slots(self._program, runs))
+        fuse = fuse and keep == "needed" and network.backend.fuses
+        runs = find_stacks(self._program) if fuse else []
+        self._pairs = find_pairs(self._program, runs) if fuse and order < 2 else {}
+        calls = [*runs, *(range(i, i + 2) for i in self._pairs)]
+        self._memory = Memory(self._program, network.dtype, order, keep == "all", slots(self._program, calls))
         self.nbytes = pack(self._memory.blocks())
         self._stacks = Stacks(network, self._program, self._memory, runs)
-        self._forward_sweep = self._stacks.forward()
+        self._forward_sweep = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self._pairs]
         self._sweeps: dict[Any, Any] = {}  # the other maps', by what was asked for
         self.arena = arena if arena is not None else Arena(network.backend)
         self.arena.reserve(network.backend, self.nbytes)
@@ -100,6 +104,7 @@ class Pass:
         self._flat = self._none = network.backend.empty((0,), network.dtype)  # the region, in the network's dtype
         self._bound: dict[Block, Array] = {}
         self._frames: list[Frame] = []
+        self._paired: list[Frame] = []  # the same, but where an operation does the activation after it
         self._scratch: list[tuple[dict[str, Array], ...]] = []
         self._turns: dict[Any, list[Turn]] = {}  # of backward and rbackward, by what was asked for
         self._turn_targets: dict[int, tuple[Array | None, ...]] = {}
@@ -139,10 +144,16 @@ class Pass:
             f.w, f.state = network.weights_of(path), network.state_of(path)
             f.dw = f.rw = f.rdw = f.dx = f.rx = f.rdx = f.rdy = None
             f.dxs = f.rxs = f.rdxs = (None,) * len(op.inputs)
-            f.train = self.train
+            f.train, f.slope = self.train, None
             f.uniform = _Uniform(self, f"{network.name}/{path}")
             self._frames.append(f)
             self._scratch.append(tuple({name: self._bound[b] for name, b in each.items()} for each in scratch))
+        self._paired = list(self._frames)
+        for i, slope in self._pairs.items():
+            self._paired[i] = f = copy(self._frames[i])
+            f.slope, f.y = slope, self._frames[i + 1].y
+            if self.order:
+                f.dy = self._frames[i + 1].dy
         self._y = network.backend.read_only(self._view(self._program.output, memory.values))
 
     def _view(self, value: Value, blocks: dict[Value, Block]) -> Array:
@@ -187,11 +198,14 @@ class Pass:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self._step = step
         update = self.train if update_stats is None else update_stats
-        for i in self._forward_sweep if self.watch is None else range(len(self._ops)):
+        sweep, frames = self._forward_sweep, self._paired
+        if self.watch is not None:
+            sweep, frames = list(range(len(self._ops))), self._frames
+        for i in sweep:
             if isinstance(i, Tape):
                 self._play(i)
                 continue
-            op, f = self._ops[i], self._frames[i]
+            op, f = self._ops[i], frames[i]
             f.update_stats, f.scratch = update, self._scratch[i][0]
             try:
                 op.layer.forward(f)
@@ -252,14 +266,18 @@ class Pass:
         wishes = (dtheta is not None, dx, dcondition)
         if wishes not in self._turns:
             self._turns[wishes] = backward_turns(program, memory, wishes)
-            self._sweeps[wishes] = self._stacks.backward(self._turns[wishes], wishes[0])
+            turns = [turn for turn in self._turns[wishes] if turn.index - 1 not in self._pairs]
+            self._sweeps[wishes] = self._stacks.backward(turns, wishes[0])
         dtheta, views = self._weight_gradients(dtheta, "dtheta")
         self._view(program.output, memory.gradients)[...] = dy
-        for turn in (self._sweeps if self.watch is None else self._turns)[wishes]:
+        sweep, frames = self._sweeps[wishes], self._paired
+        if self.watch is not None:
+            sweep, frames = self._turns[wishes], self._frames
+        for turn in sweep:
             if isinstance(turn, Tape):
                 self._play(turn, target=dtheta, accumulate=accumulate)
                 continue
-            op, f = self._ops[turn.index], self._frames[turn.index]
+            op, f = self._ops[turn.index], frames[turn.index]
             f.dxs = self._targets(op, turn)
             f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))

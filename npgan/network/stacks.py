@@ -1,13 +1,15 @@
-"""Runs of small dense layers and piecewise-linear activations, whose sweeps are written down as tapes.
+"""What neighbouring layers run in one call: dense stacks, by tapes, and a layer with the activation after it.
 
-The tapes compute what the layers' own maps compute, on the same blocks of memory: an optimisation of how a Pass
-runs, which a Pass that keeps everything or is watched does without. Two things are saved besides the calls: the value
-between a dense layer and its activation is not written, and a bias is summed while its gradient is made.
+A stack is a run of small dense layers and piecewise-linear activations. The tapes compute what the layers' own maps
+compute, on the same blocks of memory: an optimisation of how a Pass runs, which a Pass that keeps everything or is
+watched does without. Two things are saved besides the calls: the value between a dense layer and its activation is not
+written, and a bias is summed while its gradient is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -37,9 +39,32 @@ def find_stacks(program: Program) -> list[range]:
     return runs
 
 
-def slots(program: Program, stacks: Iterable[range]) -> list[int]:
+def find_pairs(program: Program, stacks: Iterable[range]) -> dict[int, float]:
+    """Return the operations that do the activation after them in the same call, and its slope."""
+    readers, stacked = count_readers(program), {i for stack in stacks for i in stack}
+    return {
+        i: _slope(after)
+        for i, (op, after) in enumerate(pairwise(program.ops))
+        if op.layer.bends
+        and type(after.layer) in (ReLU, LeakyReLU)
+        and after.inputs[0].root is op.output
+        and readers[op.output] == 1
+        and not stacked & {i, i + 1}
+    }
+
+
+def count_readers(program: Program) -> dict[Value, int]:
+    """Return how many read each value; the network's output is read once more, by the user."""
+    readers = {program.output.root: 1}
+    for op in program.ops:
+        for x in op.inputs:
+            readers[x.root] = readers.get(x.root, 0) + 1
+    return readers
+
+
+def slots(program: Program, calls: Iterable[range]) -> list[int]:
     """Return when each operation runs, counting calls: all of a stack at once, as some rows are ahead of others."""
-    first = {i: stack.start for stack in stacks for i in stack}
+    first = {i: call.start for call in calls for i in call}
     order = {start: slot for slot, start in enumerate(sorted({first.get(i, i) for i in range(len(program.ops))}))}
     return [order[first.get(i, i)] for i in range(len(program.ops))]
 
@@ -58,10 +83,7 @@ class Stacks:
         self._network, self._program, self._memory = network, program, memory
         self._run_of = {i: run for run in runs for i in run}
         self._ranges = network.layout.ranges()
-        readers: dict[Value, int] = {program.output.root: 1}
-        for op in program.ops:
-            for x in op.inputs:
-                readers[x.root] = readers.get(x.root, 0) + 1
+        readers = count_readers(program)
         self._joined = {  # dense layers whose activation is applied at once
             i
             for i, run in self._run_of.items()

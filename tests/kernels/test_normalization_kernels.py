@@ -320,3 +320,27 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     for array in (part_mean, part_var, dgain, dbias, rdgain, rdbias, *sums):
         assert np.isfinite(array[:, :4]).all()
         assert np.isnan(array[:, 4:]).all()
+
+
+@versions
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@given(problem=problems())
+def test_with_the_activation_after_it(version, slope, problem):
+    x, gain, rng = problem
+    if gain is not None and gain.shape[0] > 1:
+        gain = None  # layer normalisation does not take one
+    bias = None if gain is None else rng.normal(size=gain.shape)
+    dy = rng.normal(size=x.shape)
+    y, mean, inv_std = forward(reference, x, gain, bias)
+    z = np.empty_like(x)
+    version.normalize(z, x, mean, inv_std, gain, bias, slope)
+    np.testing.assert_allclose(z, np.where(y > 0, y, slope * y), rtol=1e-10, atol=1e-9)
+    clear = np.abs(y) > 1e-6  # of the kink, where two ways of rounding go two ways
+    dy *= clear
+    expected = backward(reference, dy * np.where(y > 0, 1, slope), x, mean, inv_std, gain)
+    dx, (dgain, dbias) = np.empty_like(x), (None, None) if gain is None else np.full((2, *gain.shape), np.nan)
+    scratch = np.full(version.workspace(x.shape), np.nan)
+    version.backward(dx, dgain, dbias, scratch, dy, x, mean, inv_std, gain, False, False, bias, slope)
+    for a, b in zip((dx, dgain, dbias), expected, strict=True):
+        if b is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-7)

@@ -41,7 +41,7 @@ def test_every_option_of_backward_gives_the_bits_of_keeping_everything(setup, po
     truth_pass = setup.network.new_pass(setup.batch, keep="all", name="pass")
     everything = setup.run(truth_pass, dcondition=setup.real_condition)
     assert np.isfinite(everything[2]).all()
-    p = setup.network.new_pass(setup.batch)
+    p = setup.network.new_pass(setup.batch, fuse=False)
     assert p.nbytes <= truth_pass.nbytes
     p.forward(setup.x, setup.condition)
     for accumulate, dx, dcondition in setup.wishes():
@@ -65,15 +65,12 @@ def test_every_option_of_backward_gives_the_bits_of_keeping_everything(setup, po
 
 def test_passes_of_one_arena_take_turns(setup, poison):
     arena = Arena(setup.network.backend)
-    alone = setup.run(setup.network.new_pass(setup.batch))
-    passes = [
-        setup.network.new_pass(setup.batch, arena=arena),
-        setup.network.new_pass(setup.batch, arena=arena, keep="all"),
-        setup.network.new_pass(setup.batch, arena=arena),
-    ]
+    options = [{}, {"keep": "all"}, {"fuse": False}, {}]
+    alone = [setup.run(setup.network.new_pass(setup.batch, **each)) for each in options]
+    passes = [setup.network.new_pass(setup.batch, arena=arena, **each) for each in options]
     for _ in range(2):
-        for p in passes:
-            same(setup.run(p), alone)
+        for p, expected in zip(passes, alone, strict=True):
+            same(setup.run(p), expected)
             poison(p)
 
 

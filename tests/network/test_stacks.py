@@ -8,9 +8,21 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from npgan.errors import ShapeError
-from npgan.layers import BatchNorm, Dense, Flatten, LeakyReLU, ReLU, Reshape, Residual, Skip, Tanh
+from npgan.layers import (
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Flatten,
+    InstanceNorm,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Residual,
+    Skip,
+    Tanh,
+)
 from npgan.network import Network
-from npgan.network.stacks import find_stacks, slots
+from npgan.network.stacks import find_pairs, find_stacks, slots
 
 
 class Odd(Dense):
@@ -162,3 +174,35 @@ def test_only_a_backend_that_can_and_a_pass_that_keeps_what_it_needs():
     for options, keep in (({"backend": "reference"}, "needed"), ({}, "all")):
         p = Network([Dense(4), ReLU()], (3,), **options).new_pass(2, keep=keep)
         assert p._forward_sweep == [0, 1]
+
+
+def pairs_of(layers, shape=(4, 4, 2)):
+    program = Network(layers, shape).trace(2)
+    return find_pairs(program, find_stacks(program))
+
+
+def test_what_does_the_activation_after_it():
+    assert pairs_of([BatchNorm(), ReLU(), Conv2d(3, 1), InstanceNorm(), LeakyReLU(0.1)]) == {0: 0.0, 3: 0.1}
+    assert pairs_of([BatchNorm(), Tanh(), ReLU()]) == {}
+    assert pairs_of([BatchNorm(), Flatten(), ReLU()]) == {0: 0.0}
+    assert pairs_of([BatchNorm(), Residual([ReLU()])]) == {}  # the shortcut reads it too
+    assert pairs_of([ReLU(), BatchNorm()]) == {}
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("norm", [BatchNorm(), BatchNorm(affine=False), InstanceNorm(), InstanceNorm(affine=True)])
+@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(0.2)])
+@pytest.mark.parametrize("channels", [1, 5])
+def test_a_norm_and_the_activation_after_it(norm, activation, train, channels):
+    network = Network([Conv2d(channels, 3), norm, activation, Conv2d(2, 2)], (6, 6, 2), dtype="float64", name="N")
+    draw = np.random.default_rng(0)
+    network.load(network.theta + draw.normal(size=network.size))
+    x, found = draw.normal(size=(3, 6, 6, 2)), []
+    for fuse in (True, False):
+        p = network.new_pass(3, fuse=fuse, train=train)
+        assert bool(p._pairs) == fuse
+        y = p.forward(x, update_stats=False).copy()
+        dtheta = np.full(network.size, np.nan)
+        found.append((y, p.backward(np.cos(y), dtheta=dtheta).copy(), dtheta))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)

@@ -40,12 +40,22 @@ def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
         over_samples(channels.statistics, mean.size, 2 * x.size, mean, var, sums, x.reshape(-1, x.shape[2]))
 
 
-def normalize(y: Array, x: Array, mean: Array, inv_std: Array, gain: Array | None, bias: Array | None) -> None:
+def normalize(
+    y: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    bias: Array | None,
+    slope: float | None = None,
+) -> None:
     """x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> y (G, R, C)."""
-    row = _is_row(x, gain)
-    shape = x.shape[:2] if row else (-1, x.shape[2])
-    y, x = y.reshape(shape), x.reshape(shape)
-    over_samples(rows.normalize if row else channels.normalize, len(x), x.size, y, x, mean, inv_std, gain, bias)
+    arrays = (mean, inv_std, gain, bias)
+    if slope is None and _is_row(x, gain):
+        over_samples(rows.normalize, len(x), x.size, y.reshape(x.shape[:2]), x.reshape(x.shape[:2]), *arrays)
+    else:
+        y, x = y.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
+        over_samples(channels.normalize, len(x), x.size, y, x, *arrays, slope)
 
 
 def backward(
@@ -60,10 +70,12 @@ def backward(
     gain: Array | None,
     constant: bool,
     accumulate: bool,
+    bias: Array | None = None,
+    slope: float | None = None,
 ) -> None:
-    """dy, x (G, R, C), mean and inv_std (G, C), gain (P, C) -> dx (G, R, C), dgain and dbias (P, C)."""
+    """dy, x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> dx (G, R, C), dgain and dbias (P, C)."""
     saved = (mean, inv_std)
-    if _is_row(x, gain):
+    if slope is None and _is_row(x, gain):
         shape = x.shape[:2]
         dy, x = dy.reshape(shape), x.reshape(shape)
         if dgain is not None:
@@ -76,11 +88,12 @@ def backward(
     sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
     dy, x = dy.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
     if dgain is not None or not constant:
-        over_samples(channels.sums, mean.size, 2 * x.size, sums, dy, x, *saved)
+        over_samples(channels.sums, mean.size, 2 * x.size, sums, dy, x, *saved, gain, bias, slope)
     if dgain is not None:
         over_samples(channels.weights, mean.shape[1], mean.size, dgain, dbias, sums, accumulate)
     if dx is not None:
-        over_samples(channels.inputs, len(x), x.size, dx.reshape(x.shape), sums, dy, x, *saved, gain, constant)
+        arrays = (sums, dy, x, *saved, gain, bias)
+        over_samples(channels.inputs, len(x), x.size, dx.reshape(x.shape), *arrays, constant, slope)
 
 
 def rforward(
@@ -101,7 +114,8 @@ def rforward(
     ry, rx, x = ry.reshape(shape), rx.reshape(shape), x.reshape(shape)
     saved = (mean, inv_std)
     if not constant:
-        over_samples(version.sums, mean.size, 2 * x.size, sums, rx, x, *saved)
+        nothing = () if version is rows else (None, None, None)
+        over_samples(version.sums, mean.size, 2 * x.size, sums, rx, x, *saved, *nothing)
     over_samples(version.rnormalize, len(x), 2 * x.size, ry, sums, rx, x, *saved, gain, rgain, rbias, constant)
 
 
@@ -140,10 +154,10 @@ def rbackward(
     rdy, dy, rx, x = (a.reshape(shape) for a in (rdy, dy, rx, x))
     sums, factors = scratch[: 6 * size].reshape(6, *mean.shape), scratch[6 * size : 11 * size].reshape(5, *mean.shape)
     if not constant:
-        over_samples(channels.sums, size, 2 * x.size, sums[:2], rx, x, *saved)
-        over_samples(channels.sums, size, 2 * x.size, sums[2:4], dy, x, *saved)
+        over_samples(channels.sums, size, 2 * x.size, sums[:2], rx, x, *saved, None, None, None)
+        over_samples(channels.sums, size, 2 * x.size, sums[2:4], dy, x, *saved, None, None, None)
     if rdgain is not None or not constant:
-        over_samples(channels.sums, size, 2 * x.size, sums[4:], rdy, x, *saved)
+        over_samples(channels.sums, size, 2 * x.size, sums[4:], rdy, x, *saved, None, None, None)
         over_samples(channels.add_rsums, size, 2 * x.size, sums, dy, rx, x, *saved, constant)
     if rdgain is not None:
         over_samples(channels.weights, mean.shape[1], size, rdgain, rdbias, sums[4:], accumulate)

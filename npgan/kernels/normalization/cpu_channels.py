@@ -3,6 +3,7 @@
 import numpy as np
 
 from npgan.backend.compile import kernel
+from npgan.kernels.bend import bend, bend_slope
 
 
 @kernel
@@ -32,20 +33,23 @@ def statistics(start, stop, mean, var, sums, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normalize(start, stop, y, x, mean, inv_std, gain, bias):  # type: ignore[no-untyped-def]
+def normalize(start, stop, y, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
     """x (M, C), mean and inv_std (G, C) -> y (M, C)."""
     r = x.shape[0] // mean.shape[0]
+    bent = y.dtype.type(1.0 if slope is None else slope)
     for m in range(start, stop):
         out, row, centre, scale = y[m], x[m], mean[m // r], inv_std[m // r]
         for c in range(row.size):
             xhat = (row[c] - centre[c]) * scale[c]
-            out[c] = xhat if gain is None else xhat * gain[0, c] + bias[0, c]
+            v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
+            out[c] = v if slope is None else bend(v, bent)
 
 
 @kernel
-def sums(start, stop, sums, dy, x, mean, inv_std):  # type: ignore[no-untyped-def]
-    """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy; or of rx, or rdy."""
+def sums(start, stop, sums, dy, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
+    """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy; or of rx, or rdy. With a slope, dy is the activation's."""
     groups, channels = mean.shape  # [start, stop) of groups * channels
+    bent = x.dtype.type(1.0 if slope is None else slope)
     r = x.shape[0] // groups
     for g in range(start // channels, (stop - 1) // channels + 1):
         low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
@@ -56,8 +60,11 @@ def sums(start, stop, sums, dy, x, mean, inv_std):  # type: ignore[no-untyped-de
         for m in range(g * r, (g + 1) * r):
             row, gradient = x[m, low:high], dy[m, low:high]
             for c in range(row.size):
-                first[c] += gradient[c]
-                second[c] += gradient[c] * ((row[c] - centre[c]) * scale[c])
+                xhat = (row[c] - centre[c]) * scale[c]
+                v = xhat if bias is None else xhat * gain[0, low + c] + bias[0, low + c]
+                g = gradient[c] if slope is None else gradient[c] * bend_slope(v, bent)
+                first[c] += g
+                second[c] += g * xhat
 
 
 @kernel
@@ -73,19 +80,19 @@ def weights(start, stop, dgain, dbias, sums, accumulate):  # type: ignore[no-unt
 
 
 @kernel
-def inputs(start, stop, dx, sums, dy, x, mean, inv_std, gain, constant):  # type: ignore[no-untyped-def]
-    """dy, x (M, C), sums (2, G, C) -> dx (M, C)."""
+def inputs(start, stop, dx, sums, dy, x, mean, inv_std, gain, bias, constant, slope):  # type: ignore[no-untyped-def]
+    """dy, x (M, C), sums (2, G, C) -> dx (M, C). With a slope, dy is the activation's."""
     r = x.shape[0] // mean.shape[0]
+    bent = dx.dtype.type(1.0 if slope is None else slope)
     for m in range(start, stop):
         out, gradient, row, centre, scale = dx[m], dy[m], x[m], mean[m // r], inv_std[m // r]
         first, second = sums[0, m // r], sums[1, m // r]
         for c in range(row.size):
             factor = scale[c] if gain is None else scale[c] * gain[0, c]
-            if constant:
-                out[c] = gradient[c] * factor
-            else:
-                xhat = (row[c] - centre[c]) * scale[c]
-                out[c] = (gradient[c] - (first[c] + xhat * second[c]) / r) * factor
+            xhat = (row[c] - centre[c]) * scale[c]
+            v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
+            g = gradient[c] if slope is None else gradient[c] * bend_slope(v, bent)
+            out[c] = g * factor if constant else (g - (first[c] + xhat * second[c]) / r) * factor
 
 
 @kernel

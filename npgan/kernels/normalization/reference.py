@@ -58,10 +58,23 @@ def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
     var[...] = (centred * centred).mean(axis=1)
 
 
-def normalize(y: Array, x: Array, mean: Array, inv_std: Array, gain: Array | None, bias: Array | None) -> None:
-    """x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> y (G, R, C)."""
+def normalize(
+    y: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    bias: Array | None,
+    slope: float | None = None,
+) -> None:
+    """x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> y (G, R, C).
+
+    With a slope, y is what the leaky ReLU of that slope (0 for ReLU) makes of it.
+    """
     xhat = (x - mean[:, None, :]) * inv_std[:, None, :]
     y[...] = xhat if gain is None else xhat * gain + bias
+    if slope is not None:
+        y[...] = np.where(y.real > 0, y, slope * y if slope else np.where(y.real <= 0, 0, y))
 
 
 def backward(
@@ -76,14 +89,20 @@ def backward(
     gain: Array | None,
     constant: bool,
     accumulate: bool,
+    bias: Array | None = None,
+    slope: float | None = None,
 ) -> None:
-    """dy, x (G, R, C), mean and inv_std (G, C), gain (P, C) -> dx (G, R, C), dgain and dbias (P, C).
+    """dy, x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> dx (G, R, C), dgain and dbias (P, C).
 
     An output that is None is not wanted. `constant`: the statistics do not depend on x. `accumulate`: add to dgain
-    and dbias.
+    and dbias. With a slope, dy is the gradient of what `normalize` made with that slope; the sign of the activation's
+    input is computed again, by gain and bias, as that takes less time than reading it.
     """
     s = inv_std[:, None, :]
     xhat = (x - mean[:, None, :]) * s
+    if slope is not None:
+        v = (xhat if gain is None else xhat * gain + bias).real
+        dy = dy * np.where(v > 0, 1, np.where(v <= 0, slope, v))
     if dgain is not None and dbias is not None:
         _add_up(dgain, dy * xhat, accumulate)
         _add_up(dbias, dy, accumulate)

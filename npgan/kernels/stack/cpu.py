@@ -18,6 +18,7 @@ from npgan.backend.base import Array
 from npgan.backend.compile import kernel
 from npgan.backend.threads import invite, step_aside, thread_count
 from npgan.kernels.atomic import add, array_at, core, give_way, load, pause, store, swap
+from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.product import NO, YES, gemm
 from npgan.kernels.stack.tape import WIDTH, Code, Column
 
@@ -41,7 +42,7 @@ _SIZE = 48
 @kernel
 def _execute(tape, first, last, memory, theta, direction, target, fresh):
     # the samples [first, last); fresh: there is nothing in `target` to add to
-    zero, one, slopes = memory.dtype.type(0), memory.dtype.type(1), tape.view(np.float64)
+    zero, slopes = memory.dtype.type(0), tape.view(np.float64)
     for i in range(tape.shape[0]):
         row = tape[i]
         code, k, n, at, again = row[_CODE], row[_K], row[_N], row[_AT], row[_AGAIN]
@@ -61,12 +62,10 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
                 source, out = memory[row[_IN] + here :][:n], memory[row[_OUT] + here :][:n]
                 if at < 0:
                     for c in range(n):
-                        v = source[c]
-                        out[c] = v if v > 0 else (slope * v if slope != zero or not v <= 0 else zero)
+                        out[c] = bend(source[c], slope)
                 else:
                     for c in range(n):
-                        v = source[c] + b[c]
-                        out[c] = v if v > 0 else (slope * v if slope != zero or not v <= 0 else zero)
+                        out[c] = bend(source[c] + b[c], slope)
         elif code == _UNBEND:
             total = target[at:][:n]
             if at >= 0 and fresh and not again:
@@ -77,12 +76,10 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
                 y = memory[row[_OTHER] + here :][:n]
                 if at < 0:
                     for c in range(n):
-                        v = y[c]
-                        out[c] = source[c] * (one if v > 0 else (slope if v <= 0 else v))
+                        out[c] = source[c] * bend_slope(y[c], slope)
                 else:
                     for c in range(n):
-                        v = y[c]
-                        u = source[c] * (one if v > 0 else (slope if v <= 0 else v))
+                        u = source[c] * bend_slope(y[c], slope)
                         out[c] = u
                         total[c] += u
         elif code == _WEIGHT:
@@ -217,7 +214,8 @@ def run(
     memory, theta, direction, target : array (size,)
         `direction` and `target` are empty where the tape does not name them.
     partials : array (shares - 1, size of target)
-        Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are.
+        Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are, n
+        at the most.
     accumulate : bool
         Add to `target` what the tape's first instruction for a piece of it finds.
     """

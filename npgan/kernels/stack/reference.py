@@ -29,7 +29,8 @@ def run(
     memory, theta, direction, target : array (size,)
         `direction` and `target` are empty where the tape does not name them.
     partials : array (shares - 1, size of target)
-        Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are.
+        Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are, n
+        at the most.
     accumulate : bool
         Add to `target` what the tape's first instruction for a piece of it finds.
     """

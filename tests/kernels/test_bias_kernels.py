@@ -58,3 +58,41 @@ def test_nan_and_inf_stay(version):
     np.testing.assert_array_equal(db, [np.nan, np.inf, 4.0])
     version.forward(dy, np.zeros(3))
     np.testing.assert_array_equal(dy.sum(axis=0), [np.nan, np.inf, 4.0])
+
+
+@versions
+@given(
+    m=st.integers(1, 20),
+    c=st.integers(1, 9),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    slope=st.sampled_from([0.0, 0.2]),
+    bias=st.booleans(),
+    accumulate=st.booleans(),
+)
+def test_with_the_activation_after_it(version, m, c, dtype, slope, bias, accumulate):
+    draw = np.random.default_rng(m)
+    x, dy = draw.normal(size=(2, m, c)).astype(dtype)
+    b, start = draw.normal(size=(2, c)).astype(dtype)
+    y = x.copy()
+    version.forward(y, b if bias else None, slope)
+    z = x + b if bias else x
+    few = 50 * np.finfo(dtype).eps
+    np.testing.assert_allclose(y, np.where(z > 0, z, dtype(slope) * z), rtol=0, atol=few)
+    dz, db = np.full_like(x, np.nan), (start.copy() if accumulate else np.full_like(b, np.nan)) if bias else None
+    version.unbend(dz, db, dy, y, slope, accumulate)
+    expected = dy * np.where(z > 0, dtype(1), dtype(slope))
+    np.testing.assert_allclose(dz, expected, rtol=0, atol=few)
+    if db is not None:
+        np.testing.assert_allclose(db, expected.sum(axis=0) + accumulate * start, rtol=0, atol=few)
+    version.unbend(dy, db, dy, y, slope, accumulate)  # in place
+    np.testing.assert_array_equal(dy, dz)
+
+
+@versions
+def test_what_is_not_finite_stays_visible(version):
+    y = np.array([[np.nan, np.inf, -np.inf]])
+    version.forward(y, None, 0.0)
+    np.testing.assert_array_equal(y, [[np.nan, np.inf, 0]])
+    dz = np.empty_like(y)
+    version.unbend(dz, None, np.ones_like(y), y, 0.0, False)
+    np.testing.assert_array_equal(dz, [[np.nan, 1, 0]])

@@ -1,14 +1,32 @@
-"""y += b along the last axis; db is the sum of dy over all others."""
+"""y += b along the last axis, and the piecewise-linear activation after it; db is the sum over all other axes."""
+
+import numpy as np
 
 from npgan.backend.base import Array
 
 
-def forward(y: Array, b: Array) -> None:
-    """y (M, C) += b (C,)."""
-    y += b
+def forward(y: Array, b: Array | None, slope: float | None = None) -> None:
+    """y (M, C) += b (C,), and the activation of that slope is done to it.
+
+    None is none of either. A leaky ReLU has its slope where y <= 0, ReLU has 0.
+    """
+    if b is not None:
+        y += b
+    if slope is not None:
+        y[...] = np.where(y.real > 0, y, slope * y if slope else np.where(y.real <= 0, 0, y))
 
 
 def backward(db: Array, dy: Array, accumulate: bool) -> None:
     """dy (M, C) -> db (C,), written or added to."""
     total = dy.sum(axis=0)
     db[...] = db + total if accumulate else total
+
+
+def unbend(dz: Array, db: Array | None, dy: Array, y: Array, slope: float, accumulate: bool) -> None:
+    """dy, y (M, C) -> dz (M, C), db (C,), written or added to; y is what the activation made.
+
+    dz = φ'(y) dy is the gradient of what the activation was done to, and db its sum.
+    """
+    dz[...] = dy * np.where(y.real > 0, 1, np.where(y.real <= 0, slope, y))
+    if db is not None:
+        backward(db, dz, accumulate)

@@ -127,6 +127,10 @@ COMPILING = {
     "npgan.backend.compile",
     "npgan.kernels.product",
     "npgan.kernels.conv.columns",
+    "npgan.kernels.conv.direct",
+    "npgan.kernels.conv.outer",
+    "npgan.kernels.conv.separable",
+    "npgan.kernels.conv.vectors",
     "npgan.kernels.conv.winograd",
 }
 

@@ -129,6 +129,10 @@ COMPILING = {
     "npgan.kernels.bend",
     "npgan.kernels.product",
     "npgan.kernels.conv.columns",
+    "npgan.kernels.conv.direct",
+    "npgan.kernels.conv.outer",
+    "npgan.kernels.conv.separable",
+    "npgan.kernels.conv.vectors",
     "npgan.kernels.conv.winograd",
 }
 

@@ -39,6 +39,11 @@ class Bilinear(Layer):
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         """Write B_wᵀ(dy, x) to dw, or add it."""
 
+    def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
+        """Do both; a subclass whose adjoints share work overrides this."""
+        self._adjoint_w(f, dw, dy, x, accumulate)
+        self._adjoint_x(f, dx, dy, w)
+
     def _plan(self, x: Shape, y: Shape, weight: Shape, workspace: int) -> Plan:
         """Return the plan; `workspace` is the scratch of a product, in elements."""
         parameters = {"weight": Parameter(weight, self.init)}
@@ -58,11 +63,13 @@ class Bilinear(Layer):
             f.k.bias.forward(rows(f.y), f.w["bias"])
 
     def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dw is not None:
+        if f.dw is not None and self.bias:
+            f.k.bias.backward(f.dw["bias"], rows(f.dy), f.accumulate)
+        if f.dw is not None and f.dx is not None:
+            self._adjoints(f, f.dx, f.dw["weight"], f.dy, f.x, f.w["weight"], f.accumulate)
+        elif f.dw is not None:
             self._adjoint_w(f, f.dw["weight"], f.dy, f.x, f.accumulate)
-            if self.bias:
-                f.k.bias.backward(f.dw["bias"], rows(f.dy), f.accumulate)
-        if f.dx is not None:
+        elif f.dx is not None:
             self._adjoint_x(f, f.dx, f.dy, f.w["weight"])
 
     def rforward(self, f: Frame) -> None:  # noqa: D102

@@ -89,6 +89,9 @@ class Conv2d(_Convolution):
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.conv.backward_weight(dw, f.scratch["product"], dy, x, *self._geometry(x.shape), accumulate)
 
+    def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
+        f.k.conv.backward(dx, dw, f.scratch["product"], dy, x, w, *self._geometry(x.shape), accumulate)
+
 
 class ConvTranspose2d(_Convolution):
     """The data gradient of a convolution, x (N, H, W, I), w (KH, KW, O, I), b (O,) -> y (N, OH, OW, O).

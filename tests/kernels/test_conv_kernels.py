@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from npgan.kernels.conv import columns, cpu, reference, winograd
+from npgan.kernels.conv import choice, columns, cpu, direct, reference, winograd
 
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
 MAPS = ("forward", "backward_input", "backward_weight")
@@ -53,7 +53,8 @@ def cases(draw, dtypes=(np.float64,)):
         return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
 
     if draw(st.booleans()):
-        kernel, stride, dilation = (4, 4), (2, 2), (1, 1)  # Winograd's, where `divided` lets it
+        k, s = draw(st.sampled_from([(4, 2), (3, 1)]))
+        kernel, stride, dilation = (k, k), (s, s), (1, 1)  # Winograd's, where `divided` lets it
     else:
         kernel, stride, dilation = pair(1, 4), pair(1, 3), pair(1, 2)
     padding, more = (pair(0, 3), pair(0, 3)), pair(0, 5)
@@ -98,8 +99,11 @@ def as_if_large(divided):
     small = {"_ROWS": 1, "over_samples": one_by_one, "over_shares": three_shares, "thread_count": lambda: 3}
     with ExitStack() as stack:
         if divided:
+            stack.enter_context(mock.patch.multiple(choice, _LEAST=1, _TRANSFORM=0))
+            threads = {name: small[name] for name in ("over_samples", "over_shares", "thread_count")}
             stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
-            stack.enter_context(mock.patch.multiple(winograd, _LEAST=1, **small))
+            stack.enter_context(mock.patch.multiple(winograd, **small))
+            stack.enter_context(mock.patch.multiple(direct, **threads))
         yield
 
 
@@ -115,7 +119,7 @@ def test_versions_share_names_signatures_and_defaults():
         return {k: inspect.signature(f) for k, f in found.items() if f.__module__ == module.__name__}
 
     assert public(cpu) == public(reference)
-    assert set(public(cpu)) == {"workspace", *MAPS}
+    assert set(public(cpu)) == {"workspace", "backward", *MAPS}
 
 
 @given(cases())
@@ -154,11 +158,27 @@ def test_cpu_is_the_reference(case, divided):
             close(found, case.run(reference, name))
 
 
+@versions
+@given(case=cases(), divided=st.booleans(), accumulate=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_both_gradients_at_once(version, case, divided, accumulate):
+    with as_if_large(divided):
+        dx, dw = np.full_like(case.x, np.nan), np.ones_like(case.w)
+        scratch = np.full(case.workspace(version), np.nan)
+        version.backward(dx, dw, scratch, case.dy, case.x, case.w, *case.options, accumulate)
+        close(dx, case.run(reference, "backward_input"))
+        close(dw, case.run(reference, "backward_weight") + accumulate)
+
+
 # n, channels, size, kernel, stride, padding, dilation; large enough for threads and several chunks
 LARGE = [
     (16, (24, 24), (32, 32), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1)),
     (19, (17, 40), (15, 18), (4, 4), (2, 2), ((0, 2), (3, 1)), (1, 1)),  # Winograd, odd sizes
+    (19, (17, 40), (15, 18), (3, 3), (1, 1), ((0, 2), (1, 1)), (1, 1)),
+    (64, (32, 17), (8, 8), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1)),
     (32, (1, 8), (28, 28), (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1)),
+    (33, (3, 32), (28, 27), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1)),  # few channels in
+    (33, (48, 2), (14, 15), (3, 3), (1, 1), ((1, 1), (0, 2)), (1, 1)),  # few channels out
     (5, (16, 8), (33, 31), (3, 3), (1, 2), ((2, 3), (0, 1)), (2, 3)),
     (64, (40, 24), (7, 7), (7, 7), (1, 1), ((0, 0), (0, 0)), (1, 1)),  # one window on all of x
     (9, (40, 24), (16, 16), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1)),  # 1×1

@@ -1,29 +1,41 @@
-"""Convolution, compiled: by polyphase Winograd where that suits the shapes, else by columns."""
+"""Convolution, compiled: each shape by the algorithm that `choose` picks for it."""
 
 from npgan.backend.base import Array, Shape
-from npgan.kernels.conv import columns, winograd
+from npgan.kernels.conv import columns, direct, winograd
+from npgan.kernels.conv.choice import choose
 from npgan.kernels.conv.windows import Pads, Pair
+
+__all__ = ["backward", "backward_input", "backward_weight", "choose", "forward", "workspace"]
 
 
 def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair) -> int:
     """Elements of `scratch`."""
-    if winograd.suits(x, w, y, stride, dilation):
-        return winograd.workspace(x, w, y)
+    choice = choose(x, w, y, stride, padding, dilation)
+    if choice.scheme:
+        return winograd.workspace(choice.scheme, x, w, y)
+    if choice.name == "direct":
+        return direct.workspace(x, w, y, stride, padding)
     return columns.workspace(x, w, y, padding)
 
 
 def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
-    if winograd.suits(x.shape, w.shape, y.shape, stride, dilation):
-        winograd.forward(y, scratch, x, w, padding)
+    choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
+    if choice.scheme:
+        winograd.forward(choice.scheme, y, scratch, x, w, padding)
+    elif choice.name == "direct":
+        direct.forward(y, scratch, x, w, stride, padding)
     else:
         columns.forward(y, scratch, x, w, stride, padding, dilation)
 
 
 def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
-    if winograd.suits(dx.shape, w.shape, dy.shape, stride, dilation):
-        winograd.backward_input(dx, scratch, dy, w, padding)
+    choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
+    if choice.scheme:
+        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding)
+    elif choice.name == "direct":
+        direct.backward_input(dx, scratch, dy, w, stride, padding)
     else:
         columns.backward_input(dx, scratch, dy, w, stride, padding, dilation)
 
@@ -32,7 +44,31 @@ def backward_weight(
     dw: Array, scratch: Array, dy: Array, x: Array, stride: Pair, padding: Pads, dilation: Pair, accumulate: bool
 ) -> None:
     """dy (N, OH, OW, O), x (N, H, W, I) -> dw (KH, KW, I, O), written or added to."""
-    if winograd.suits(x.shape, dw.shape, dy.shape, stride, dilation):
-        winograd.backward_weight(dw, scratch, dy, x, padding, accumulate)
+    choice = choose(x.shape, dw.shape, dy.shape, stride, padding, dilation)
+    if choice.scheme:
+        winograd.backward_weight(choice.scheme, dw, scratch, dy, x, padding, accumulate)
+    elif choice.name == "direct":
+        direct.backward_weight(dw, scratch, dy, x, stride, padding, accumulate)
     else:
         columns.backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
+
+
+def backward(
+    dx: Array,
+    dw: Array,
+    scratch: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    accumulate: bool,
+) -> None:
+    """Do `backward_weight` and `backward_input` at once, which share the transform of dy."""
+    choice = choose(x.shape, w.shape, dy.shape, stride, padding, dilation)
+    if choice.scheme:
+        winograd.backward(choice.scheme, dx, dw, scratch, dy, x, w, padding, accumulate)
+    else:
+        backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
+        backward_input(dx, scratch, dy, w, stride, padding, dilation)

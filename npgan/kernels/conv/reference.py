@@ -50,3 +50,20 @@ def backward_weight(
     for i, j in product(range(dw.shape[0]), range(dw.shape[1])):
         at = np.matmul(tap(padded, i, j, dy, stride, dilation).reshape(-1, x.shape[-1]).T, rows)
         dw[i, j] = dw[i, j] + at if accumulate else at
+
+
+def backward(
+    dx: Array,
+    dw: Array,
+    scratch: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    accumulate: bool,
+) -> None:
+    """Do `backward_weight` and `backward_input` at once."""
+    backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation)

@@ -1,313 +1,308 @@
-"""4×4 convolutions of stride 2 with 1.78 times fewer multiplications: polyphase, then Winograd's F(2×2, 2×2).
+"""Winograd's convolution with fewer multiplications, of stride 1 or, in phases, of stride 2 (Lavin and Gray 2016).
 
-Split x into its four phases, x_p[i] = x[2i + p] along each axis, p in {0, 1}. With the kernel's index 2a + p,
+At stride s, split x into its phases, x_p[i] = x[s i + p] along each axis, p in {0 ... s - 1}. With the kernel's index
+s a + p and r taps a phase, r = K / s:
 
-    y[o] = Σ_p Σ_a x_p[o + a] w[2a + p],                 four convolutions of stride 1 with two taps an axis.
+    y[o] = Σ_p Σ_a x_p[o + a] w[s a + p],                 a sum of convolutions of stride 1 with r taps an axis.
 
-Two neighbouring outputs of a two-tap filter take three products instead of four (Winograd 1980; Lavin and Gray 2016):
+Each is a minimal filter F(m, r) (see `toom_cook`), nested in two dimensions: n² products for m² r², n = m + r - 1, as 9
+for 16 by F(2, 2), 25 for 64 by F(4, 2), 36 for 144 by F(4, 3). The phases are summed inside the product: for each of
+the n² points i
 
-    v = (d₀ - d₁, d₁, d₂ - d₁),   u = (g₀, g₀ + g₁, g₁),   m = u v,   y₀ = m₀ + m₁,   y₁ = m₁ + m₂
+    M[i] (tiles, O) = V[i] (tiles, s² I) · U[i] (s² I, O),      V = Bᵀ x B,   U = G w Gᵀ,   y = Aᵀ M A   of each tile
 
-Nested in two dimensions: 9 products for 16, and the phases are summed inside the product. For each of the 9 points i
+and the two gradients are the same algebra transposed:
 
-    M[i] (tiles, O) = V[i] (tiles, 4 I) · U[i] (4 I, O)
+    dM = A dy Aᵀ,   dx = B (dM Uᵀ) Bᵀ, where tiles overlap added,   dw = Gᵀ (Vᵀ dM) G, summed over tiles
 
-All coefficients are 0 and ±1, so the rounding error stays near that of direct convolution. Written V = Bᵀ d, U = G w,
-y = Aᵀ M, the two gradients are the same algebra transposed:  dM = A dy,  dd = B (dM Uᵀ),  dw = Gᵀ (Vᵀ dM).
+At stride 1, dx is rather the convolution of dy with the taps in opposite order, which rounds less.
 
-Each thread takes a few samples at a time, so that V and M stay in its cache; rows are padded, since planes a power of
-two apart would fall into the same cache sets. One Inf in x becomes NaN in its whole tile: it stays visible.
+Each thread takes a few samples at a time, so that V and M stay in its cache; all points of a tile lie together, and are
+padded, since streams a power of two apart would fall into the same cache sets. One Inf in x becomes NaN in its whole
+tile: it stays visible.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, call-arg"
 
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.scratch import arrays, elements
+from npgan.kernels.conv.separable import separable
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.product import NO, YES, gemm
 
-_ROWS = 384  # tiles in a product: enough to be fast, few enough for V and M to stay in the cache
-_PADDING = 16  # elements at the end of a row
-_LEAST = 16  # channels in and out: with fewer, transforming costs more than it saves
+_ROWS = 192  # tiles in a product: enough to be fast, few enough for V and M to stay in the cache
+_PADDING = 16  # elements between points
 
 
-def suits(x: Shape, w: Shape, y: Shape, stride: Pair, dilation: Pair) -> bool:
-    """Return whether this is the algorithm for it."""
-    return w[:2] == (4, 4) and stride == (2, 2) and dilation == (1, 1) and min(w[2:]) >= _LEAST and min(y[1:3]) >= 2
+@dataclass(frozen=True)
+class Scheme:
+    """F(m, r) for square kernels of s r taps an axis at stride s."""
+
+    m: int
+    r: int
+    stride: int
+
+    @property
+    def n(self) -> int:
+        """Points along an axis."""
+        return self.m + self.r - 1
+
+    def tiles(self, y: Shape) -> Pair:
+        """Return how many tiles cover y, along both axes."""
+        return -(-y[1] // self.m), -(-y[2] // self.m)
 
 
-@kernel
-def _transform_weight(start, stop, u, w):
-    # w (4, 4, I, O) -> u (9, 4 I, O), for the channels [start, stop)
-    channels, o = w.shape[2], w.shape[3]
-    for p in range(2):
-        for q in range(2):
+@lru_cache(maxsize=64)
+def _tables(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads) -> dict[str, Any]:
+    """Return the offsets that `separable` reads, of an image without its batch, and whether tiles cover all of x."""
+    m, n, s = scheme.m, scheme.n, scheme.stride
+    channels, o = w[2:]
+
+    def along(count: int, size: int, step: int, offset: int, inputs: int) -> Any:
+        # (tiles, phases, inputs): the pixel along one axis, or -1
+        tile, phase, i = np.ogrid[:count, :step, :inputs]
+        at = step * (m * tile + i) + phase - offset
+        return np.where((at >= 0) & (at < size), at, -1)
+
+    def pixels(rows: Any, columns: Any, width: int, channels: int) -> Any:
+        # (tiles, tiles, phases, phases, inputs, inputs)
+        h, w = rows[:, None, :, None, :, None], columns[None, :, None, :, None, :]
+        return np.where((h >= 0) & (w >= 0), (h * width + w) * channels, -1)
+
+    th, tw = scheme.tiles((0, *y))
+    (top, _), (left, _) = padding
+    into = pixels(along(th, x[0], s, top, n), along(tw, x[1], s, left, n), x[1], channels)
+    t, u, _, _, i, j = np.ogrid[:th, :tw, :s, :s, :n, :n]
+    seen = ((t > 0) & (i < n - m)) | ((u > 0) & (j < n - m))  # by the tile above or to the left
+    out = pixels(along(th, y[0], 1, 0, m), along(tw, y[1], 1, 0, m), y[1], o)
+    a, b = np.ogrid[: scheme.r, : scheme.r]
+    p, q = np.ogrid[:s, :s]
+    taps = ((s * a + p[..., None, None]) * w[1] + s * b + q[..., None, None]) * channels * o
+    point, phase = np.arange(n * n), np.arange(s * s)[:, None]
+    k = s * s * channels
+
+    def flat(table: Any, *lead: int) -> Any:
+        return np.ascontiguousarray(table.reshape(*lead, -1), np.int64)
+
+    return {
+        "x": flat(into, th * tw, s * s),
+        "seen": flat(np.where(seen, into, -1), th * tw, s * s),
+        "y": flat(out, th * tw),
+        "v": flat(point * (k + _PADDING) + phase * channels, s * s),
+        "m": flat(point * (o + _PADDING)),
+        "w": flat(taps, s * s),
+        "turned": flat(taps[..., ::-1, ::-1], s * s),
+        "u": flat(point * (k * o + _PADDING) + phase * channels * o, s * s),
+        "none": np.full((s * s, scheme.r**2), -1, np.int64),
+        "covered": len(np.unique(into[into >= 0])) == x[0] * x[1],
+    }
+
+
+@lru_cache(maxsize=8)
+def _kernels(m: int, r: int) -> Any:
+    """Compile the transforms and products of F(m, r)."""
+    A, G, B = f"A{m}{r}", f"G{m}{r}", f"B{m}{r}"
+    At, Gt, Bt = f"{A}t", f"{G}t", f"{B}t"
+    points = (m + r - 1) ** 2
+
+    @kernel
+    def transform_weight(start, stop, u, w, places, taps):
+        # w (K, K, I, O) -> u (points, s² I, O), for the channels [start, stop)
+        o = w.shape[3]
+        for phase in range(taps.shape[0]):
             for c in range(start, stop):
-                k = (2 * p + q) * channels + c
-                for j in range(o):
-                    a, b, d, e = w[p, q, c, j], w[p, q + 2, c, j], w[p + 2, q, c, j], w[p + 2, q + 2, c, j]
-                    u[0, k, j] = a
-                    u[1, k, j] = a + b
-                    u[2, k, j] = b
-                    u[3, k, j] = a + d
-                    u[4, k, j] = (a + b) + (d + e)
-                    u[5, k, j] = b + e
-                    u[6, k, j] = d
-                    u[7, k, j] = d + e
-                    u[8, k, j] = e
+                separable(G, o, u, c * o, places[phase], None, w, c * o, taps[phase])
 
-
-@kernel
-def _weight_gradient(start, stop, dw, dus, accumulate):
-    # dus (shares, 9, 4 I, O) -> dw (4, 4, I, O) = Gᵀ of their sum, for the channels [start, stop)
-    channels, o = dw.shape[2], dw.shape[3]
-    for p in range(2):
-        for q in range(2):
+    @kernel
+    def weight_gradient(start, stop, dw, dus, places, taps, nothing, accumulate):
+        # dus (shares, ...) -> dw (K, K, I, O) = Gᵀ of their sum, for the channels [start, stop)
+        o = dw.shape[3]
+        for phase in range(taps.shape[0]):
             for c in range(start, stop):
-                k = (2 * p + q) * channels + c
-                for t in range(1, dus.shape[0]):
-                    for i in range(9):
-                        for j in range(o):
-                            dus[0, i, k, j] += dus[t, i, k, j]
-                u = dus[0]
-                for j in range(o):
-                    middle = u[4, k, j]
-                    a = u[0, k, j] + u[1, k, j] + u[3, k, j] + middle
-                    b = u[2, k, j] + u[1, k, j] + u[5, k, j] + middle
-                    d = u[6, k, j] + u[3, k, j] + u[7, k, j] + middle
-                    e = u[8, k, j] + u[5, k, j] + u[7, k, j] + middle
-                    if accumulate:
-                        dw[p, q, c, j] += a
-                        dw[p, q + 2, c, j] += b
-                        dw[p + 2, q, c, j] += d
-                        dw[p + 2, q + 2, c, j] += e
-                    else:
-                        dw[p, q, c, j] = a
-                        dw[p, q + 2, c, j] = b
-                        dw[p + 2, q, c, j] = d
-                        dw[p + 2, q + 2, c, j] = e
+                for t in range(dus.shape[0]):
+                    before = taps[phase] if t or accumulate else nothing[phase]
+                    separable(Gt, o, dw, c * o, taps[phase], before, dus[t], c * o, places[phase])
+
+    @kernel
+    def forward(start, stop, share, y, vs, ms, x, u, step, pixels, to, places, middle, op):
+        # u[i] is (s² I, O), or its transpose where `op` is YES
+        # y (N, OH OW O), vs and ms (shares, ...), x (N, H W, I), pixels (tiles, phases, points), to (tiles, outputs)
+        tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], y.shape[2]
+        k, v, m = phases * channels, vs[share], ms[share]
+        vp, mp, up, line = places[0, 1], middle[1], k * o + _PADDING, o if op == NO else k
+        for first in range(start, stop, step):
+            rows = (min(first + step, stop) - first) * tiles
+            for row in range(rows):
+                n, t = first + row // tiles, row % tiles
+                for phase in range(phases):
+                    separable(B, channels, v, row * points * vp, places[phase], None, x[n], 0, pixels[t, phase])
+            for i in range(points):
+                gemm(NO, op, rows, o, k, v[i * vp :], points * vp, u[i * up :], line, 0, m[i * mp :], points * mp)
+            for row in range(rows):
+                n, t = first + row // tiles, row % tiles
+                separable(At, o, y[n], 0, to[t], None, m, row * points * mp, middle)
+
+    @kernel
+    def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, step, pixels, seen, to, places, middle, which):
+        # which: wanted are dx, dw, and zeros for the pixels of dx that are in no tile
+        tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], dy.shape[2]
+        k, v, m = phases * channels, vs[share], ms[share]
+        vp, mp, up = places[0, 1], middle[1], k * o + _PADDING
+        for first in range(start, stop, step):
+            rows = (min(first + step, stop) - first) * tiles
+            for row in range(rows):
+                n, t = first + row // tiles, row % tiles
+                separable(A, o, m, row * points * mp, middle, None, dy[n], 0, to[t])
+            if which[1]:
+                for row in range(rows):
+                    n, t = first + row // tiles, row % tiles
+                    for phase in range(phases):
+                        separable(B, channels, v, row * points * vp, places[phase], None, x[n], 0, pixels[t, phase])
+                beta, du = 0 if first == start else 1, dus[share]
+                for i in range(points):
+                    gemm(YES, NO, k, o, rows, v[i * vp :], points * vp, m[i * mp :], points * mp, beta, du[i * up :], o)
+            if which[0]:
+                for i in range(points):
+                    gemm(NO, YES, rows, k, o, m[i * mp :], points * mp, u[i * up :], o, 0, v[i * vp :], points * vp)
+                for row in range(rows):
+                    n, t = first + row // tiles, row % tiles
+                    if which[2] and t == 0:
+                        dx[n] = 0
+                    for phase in range(phases):
+                        at, to_x = row * points * vp, pixels[t, phase]
+                        separable(Bt, channels, dx[n], 0, to_x, seen[t, phase], v, at, places[phase])
+
+    return transform_weight, weight_gradient, forward, backward
 
 
-@kernel
-def _pad(padded, x, top, left):
-    # x (H, W, I) -> padded (4 TH + 2, 4 TW + 2, I), zeros around it
-    height, width, channels = x.shape
-    for h in range(padded.shape[0]):
-        source = h - top
-        if source < 0 or source >= height:
-            padded[h] = 0
-            continue
-        there = min(width, padded.shape[1] - left)
-        padded[h, :left] = 0
-        padded[h, left + there :] = 0
-        for w in range(there):
-            for c in range(channels):
-                padded[h, left + w, c] = x[source, w, c]
+def _shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> tuple[int, list[Shape]]:
+    """Return the samples of a chunk, and the shapes of v, m, u and du."""
+    tiles, k, points, threads = prod(scheme.tiles(y)), scheme.stride**2 * w[2], scheme.n**2, thread_count()
+    step = min(-(-n // threads), max(1, _ROWS // tiles))
+    rows, plane = step * tiles * points, points * (k * w[3] + _PADDING)
+    return step, [(threads, rows * (k + _PADDING)), (threads, rows * (w[3] + _PADDING)), (plane,), (threads, plane)]
 
 
-@kernel
-def _crop(x, padded, top, left):
-    # padded -> x (H, W, I)
-    for h in range(x.shape[0]):
-        for w in range(x.shape[1]):
-            if h + top < padded.shape[0] and w + left < padded.shape[1]:
-                for c in range(x.shape[2]):
-                    x[h, w, c] = padded[h + top, w + left, c]
-            else:
-                x[h, w] = 0
-
-
-@kernel
-def _transform_input(v, row, padded, th, tw):
-    # padded -> v (9, tiles, 4 I), from tile number `row` on
-    channels = padded.shape[2]
-    for t in range(th):
-        for s in range(tw):
-            r = row + t * tw + s
-            for p in range(2):
-                for q in range(2):
-                    k, h, w = (2 * p + q) * channels, 4 * t + p, 4 * s + q
-                    for c in range(channels):
-                        d10, d11, d12 = padded[h + 2, w, c], padded[h + 2, w + 2, c], padded[h + 2, w + 4, c]
-                        a0, a1, a2 = padded[h, w, c] - d10, padded[h, w + 2, c] - d11, padded[h, w + 4, c] - d12
-                        b0 = padded[h + 4, w, c] - d10
-                        b1 = padded[h + 4, w + 2, c] - d11
-                        b2 = padded[h + 4, w + 4, c] - d12
-                        v[0, r, k + c] = a0 - a1
-                        v[1, r, k + c] = a1
-                        v[2, r, k + c] = a2 - a1
-                        v[3, r, k + c] = d10 - d11
-                        v[4, r, k + c] = d11
-                        v[5, r, k + c] = d12 - d11
-                        v[6, r, k + c] = b0 - b1
-                        v[7, r, k + c] = b1
-                        v[8, r, k + c] = b2 - b1
-
-
-@kernel
-def _input_gradient(padded, v, row, th, tw):
-    # the transpose of _transform_input: tiles overlap by a row and a column of each phase, so they are added
-    channels = padded.shape[2]
-    padded[:] = 0
-    for t in range(th):
-        for s in range(tw):
-            r = row + t * tw + s
-            for p in range(2):
-                for q in range(2):
-                    k, h, w = (2 * p + q) * channels, 4 * t + p, 4 * s + q
-                    for c in range(channels):
-                        a0, a2 = v[0, r, k + c], v[2, r, k + c]
-                        m0, m2 = v[3, r, k + c], v[5, r, k + c]
-                        b0, b2 = v[6, r, k + c], v[8, r, k + c]
-                        a1 = v[1, r, k + c] - a0 - a2
-                        m1 = v[4, r, k + c] - m0 - m2
-                        b1 = v[7, r, k + c] - b0 - b2
-                        padded[h, w, c] += a0
-                        padded[h, w + 2, c] += a1
-                        padded[h, w + 4, c] += a2
-                        padded[h + 2, w, c] += m0 - a0 - b0
-                        padded[h + 2, w + 2, c] += m1 - a1 - b1
-                        padded[h + 2, w + 4, c] += m2 - a2 - b2
-                        padded[h + 4, w, c] += b0
-                        padded[h + 4, w + 2, c] += b1
-                        padded[h + 4, w + 4, c] += b2
-
-
-@kernel
-def _transform_output(y, m, row, tw):
-    # m (9, tiles, O) -> y (OH, OW, O); the last tiles may stick out
-    for h in range(0, y.shape[0], 2):
-        for w in range(0, y.shape[1], 2):
-            r = row + h // 2 * tw + w // 2
-            below, right = h + 1 < y.shape[0], w + 1 < y.shape[1]
-            for o in range(y.shape[2]):
-                e0, e1, e2 = m[0, r, o] + m[3, r, o], m[1, r, o] + m[4, r, o], m[2, r, o] + m[5, r, o]
-                y[h, w, o] = e0 + e1
-                if right:
-                    y[h, w + 1, o] = e1 + e2
-                if below:
-                    f0, f1, f2 = m[6, r, o] + m[3, r, o], m[7, r, o] + m[4, r, o], m[8, r, o] + m[5, r, o]
-                    y[h + 1, w, o] = f0 + f1
-                    if right:
-                        y[h + 1, w + 1, o] = f1 + f2
-
-
-@kernel
-def _output_gradient(m, row, dy, tw):
-    # the transpose of _transform_output
-    for h in range(0, dy.shape[0], 2):
-        for w in range(0, dy.shape[1], 2):
-            r = row + h // 2 * tw + w // 2
-            below, right = h + 1 < dy.shape[0], w + 1 < dy.shape[1]
-            for o in range(dy.shape[2]):
-                a = dy[h, w, o]
-                b = dy[h, w + 1, o] if right else 0 * a
-                d = dy[h + 1, w, o] if below else 0 * a
-                e = dy[h + 1, w + 1, o] if below and right else 0 * a
-                m[0, r, o] = a
-                m[1, r, o] = a + b
-                m[2, r, o] = b
-                m[3, r, o] = a + d
-                m[4, r, o] = (a + b) + (d + e)
-                m[5, r, o] = b + e
-                m[6, r, o] = d
-                m[7, r, o] = d + e
-                m[8, r, o] = e
-
-
-@kernel
-def _forward(start, stop, share, y, padded, v, m, x, u, step, top, left):
-    th, tw = (y.shape[1] + 1) // 2, (y.shape[2] + 1) // 2
-    p, v, m, k, o = padded[share], v[share], m[share], u.shape[1], u.shape[2]
-    for first in range(start, stop, step):
-        last = min(first + step, stop)
-        for n in range(first, last):
-            _pad(p, x[n], top, left)
-            _transform_input(v, (n - first) * th * tw, p, th, tw)
-        for i in range(9):
-            gemm(NO, NO, (last - first) * th * tw, o, k, v[i], v.shape[2], u[i], o, 0, m[i], m.shape[2])
-        for n in range(first, last):
-            _transform_output(y[n], m, (n - first) * th * tw, tw)
-
-
-@kernel
-def _backward_input(start, stop, share, dx, padded, v, m, dy, u, step, top, left):
-    th, tw = (dy.shape[1] + 1) // 2, (dy.shape[2] + 1) // 2
-    p, v, m, k, o = padded[share], v[share], m[share], u.shape[1], u.shape[2]
-    for first in range(start, stop, step):
-        last = min(first + step, stop)
-        for n in range(first, last):
-            _output_gradient(m, (n - first) * th * tw, dy[n], tw)
-        for i in range(9):
-            gemm(NO, YES, (last - first) * th * tw, k, o, m[i], m.shape[2], u[i], o, 0, v[i], v.shape[2])
-        for n in range(first, last):
-            _input_gradient(p, v, (n - first) * th * tw, th, tw)
-            _crop(dx[n], p, top, left)
-
-
-@kernel
-def _backward_weight(start, stop, share, dus, padded, v, m, dy, x, step, top, left):
-    th, tw = (dy.shape[1] + 1) // 2, (dy.shape[2] + 1) // 2
-    p, v, m, k, o = padded[share], v[share], m[share], dus.shape[2], dus.shape[3]
-    for first in range(start, stop, step):
-        last = min(first + step, stop)
-        for n in range(first, last):
-            _pad(p, x[n], top, left)
-            _transform_input(v, (n - first) * th * tw, p, th, tw)
-            _output_gradient(m, (n - first) * th * tw, dy[n], tw)
-        beta = 0 if first == start else 1
-        for i in range(9):
-            rows = (last - first) * th * tw
-            gemm(YES, NO, k, o, rows, v[i], v.shape[2], m[i], m.shape[2], beta, dus[share, i], o)
-
-
-def _shapes(n: int, w: Shape, y: Shape) -> tuple[int, list[Shape]]:
-    """Return the samples of a chunk, and the shapes of padded, v, m and the transformed weights, for all threads."""
-    th, tw = (y[1] + 1) // 2, (y[2] + 1) // 2
-    step = min(-(-n // thread_count()), max(1, _ROWS // (th * tw)))
-    rows = step * th * tw + 1
-    return step, [
-        (thread_count(), 4 * th + 2, 4 * tw + 2, w[2]),
-        (thread_count(), 9, rows, 4 * w[2] + _PADDING),
-        (thread_count(), 9, rows, w[3] + _PADDING),
-        (thread_count(), 9, 4 * w[2], w[3]),
-    ]
-
-
-def workspace(x: Shape, w: Shape, y: Shape) -> int:
+def workspace(scheme: Scheme, x: Shape, w: Shape, y: Shape) -> int:
     """Elements of `scratch`."""
-    return sum(map(prod, _shapes(x[0], w, y)[1]))
+    found = elements(_shapes(scheme, x[0], w, y)[1])
+    if scheme.stride > 1:
+        return found
+    return max(found, elements(_shapes(_less_rounding(scheme), x[0], _turned(w), x)[1]))
 
 
-def _buffers(scratch: Array, n: int, w: Shape, y: Shape) -> tuple[int, list[Array]]:
-    step, shapes = _shapes(n, w, y)
-    arrays, start = [], 0
-    for shape in shapes:
-        arrays.append(scratch[start : start + prod(shape)].reshape(shape))
-        start += prod(shape)
-    return step, arrays
+def _less_rounding(scheme: Scheme) -> Scheme:
+    """Return the scheme of dx: columns' dx is a sum of short sums, and F(4, 3) rounds five times as much as that."""
+    return Scheme(3, 3, 1) if (scheme.m, scheme.r) == (4, 3) else scheme
 
 
-def forward(y: Array, scratch: Array, x: Array, w: Array, padding: Pads) -> None:
-    """x (N, H, W, I), w (4, 4, I, O) -> y (N, OH, OW, O)."""
-    step, (padded, v, m, us) = _buffers(scratch, len(x), w.shape, y.shape)
-    over_samples(_transform_weight, w.shape[2], w.size, us[0], w)
-    over_shares(_forward, len(x), y.size * 16, y, padded, v, m, x, us[0], step, padding[0][0], padding[1][0])
+def _turned(w: Shape) -> Shape:
+    return *w[:2], w[3], w[2]
 
 
-def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, padding: Pads) -> None:
-    """dy (N, OH, OW, O), w (4, 4, I, O) -> dx (N, H, W, I)."""
-    step, (padded, v, m, us) = _buffers(scratch, len(dx), w.shape, dy.shape)
-    over_samples(_transform_weight, w.shape[2], w.size, us[0], w)
-    over_shares(_backward_input, len(dx), dy.size * 16, dx, padded, v, m, dy, us[0], step, padding[0][0], padding[1][0])
+def _turned_padding(w: Shape, padding: Pads) -> Pads:
+    (top, bottom), (left, right) = padding
+    return (w[0] - 1 - top, w[0] - 1 - bottom), (w[1] - 1 - left, w[1] - 1 - right)
 
 
-def backward_weight(dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool) -> None:
-    """dy (N, OH, OW, O), x (N, H, W, I) -> dw (4, 4, I, O), written or added to."""
-    step, (padded, v, m, dus) = _buffers(scratch, len(x), dw.shape, dy.shape)
-    top, left = padding[0][0], padding[1][0]
-    count = over_shares(_backward_weight, len(x), dy.size * 16, dus, padded, v, m, dy, x, step, top, left)
-    over_samples(_weight_gradient, dw.shape[2], dw.size, dw, dus[:count], accumulate)
+def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads) -> None:
+    """x (N, H, W, I), w (K, K, I, O) -> y (N, OH, OW, O)."""
+    _forward(scheme, y, scratch, x, w, w.shape, padding, NO)
+
+
+def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, like: Shape, padding: Pads, op: int) -> None:
+    """Convolve by w, of shape `like`; or, where op is YES, by w turned round, its channels and its taps."""
+    transform_weight, _, product, _ = _kernels(scheme.m, scheme.r)
+    at = _tables(scheme, x.shape[1:], like, y.shape[1:], padding)
+    step, shapes = _shapes(scheme, len(x), like, y.shape)
+    v, m, u, _ = arrays(scratch, shapes)
+    over_samples(transform_weight, w.shape[2], w.size, u, w, at["u"], at["w" if op == NO else "turned"])
+    images, result = x.reshape(len(x), -1, x.shape[3]), y.reshape(len(x), -1, y.shape[3])
+    over_shares(product, len(x), y.size * 16, result, v, m, images, u, step, at["x"], at["y"], at["v"], at["m"], op)
+
+
+def backward_input(scheme: Scheme, dx: Array, scratch: Array, dy: Array, w: Array, padding: Pads) -> None:
+    """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
+    if scheme.stride == 1:
+        scheme = _less_rounding(scheme)
+        _forward(scheme, dx, scratch, dy, w, _turned(w.shape), _turned_padding(w.shape, padding), YES)
+        return
+    _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False)
+
+
+def backward_weight(
+    scheme: Scheme, dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool
+) -> None:
+    """dy (N, OH, OW, O), x (N, H, W, I) -> dw (K, K, I, O), written or added to."""
+    _backward(scheme, x, dw, (False, True), scratch, dy, x, dw, padding, accumulate)
+
+
+def backward(
+    scheme: Scheme,
+    dx: Array,
+    dw: Array,
+    scratch: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    padding: Pads,
+    accumulate: bool,
+) -> None:
+    """dy (N, OH, OW, O), x (N, H, W, I), w (K, K, I, O) -> dx (N, H, W, I) and dw (K, K, I, O)."""
+    if scheme.stride == 1:
+        backward_weight(scheme, dw, scratch, dy, x, padding, accumulate)
+        backward_input(scheme, dx, scratch, dy, w, padding)
+        return
+    _backward(scheme, dx, dw, (True, True), scratch, dy, x, w, padding, accumulate)
+
+
+def _backward(
+    scheme: Scheme,
+    dx: Array,
+    dw: Array,
+    wanted: tuple[bool, bool],
+    scratch: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    padding: Pads,
+    accumulate: bool,
+) -> None:
+    """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
+    transform_weight, weight_gradient, _, products = _kernels(scheme.m, scheme.r)
+    n, channels, o = len(dy), w.shape[2], w.shape[3]
+    at = _tables(scheme, x.shape[1:], w.shape, dy.shape[1:], padding)
+    step, shapes = _shapes(scheme, n, w.shape, dy.shape)
+    v, m, u, dus = arrays(scratch, shapes)
+    if wanted[0]:
+        over_samples(transform_weight, channels, w.size, u, w, at["u"], at["w"])
+    count = over_shares(
+        products,
+        n,
+        dy.size * 16,
+        dx.reshape(n, -1, channels),
+        dus,
+        v,
+        m,
+        dy.reshape(n, -1, o),
+        x.reshape(n, -1, channels),
+        u,
+        step,
+        at["x"],
+        at["seen"],
+        at["y"],
+        at["v"],
+        at["m"],
+        (*wanted, not at["covered"]),
+    )
+    if wanted[1]:
+        over_samples(weight_gradient, channels, w.size, dw, dus[:count], at["u"], at["w"], at["none"], accumulate)

@@ -1,0 +1,34 @@
+"""The vectors that hand-emitted kernels are made of: as many elements as the processor's registers hold."""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from npgan.backend.blas import cpu_flags
+
+WIDE = "avx512f" in cpu_flags()
+"""Whether there are 32 registers of 64 bytes; else 16 of 32 are counted on, and LLVM takes several where shorter."""
+
+FLAGS = ("contract", "nsz")
+"""Products and sums may be fused; the order of sums is as written."""
+
+
+def lanes(dtype: Any) -> int:
+    """Return the elements of a vector."""
+    size: int = np.dtype(dtype).itemsize
+    return (64 if WIDE else 32) // size
+
+
+def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """Return the address of an array's first element."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def number(value: int) -> Any:
+    """Return a constant of the type of indices."""
+    return ir.Constant(ir.IntType(64), value)

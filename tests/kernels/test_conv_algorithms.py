@@ -1,0 +1,201 @@
+"""Each algorithm of convolution, whatever `choose` would pick: equal to the reference, and as exact as columns."""
+
+from fractions import Fraction
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from npgan.kernels.conv import choice, columns, cpu, direct, reference, winograd
+from npgan.kernels.conv.separable import matrix
+from npgan.kernels.conv.toom_cook import POINTS, matrices
+from npgan.kernels.conv.winograd import Scheme
+
+SCHEMES = [Scheme(2, 2, 2), Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(3, 3, 1), Scheme(4, 3, 1)]
+GRADIENTS = ("forward", "backward_input", "backward_weight")
+
+
+class Problem:
+    """Random arrays of one geometry, and the three products of them by one algorithm."""
+
+    def __init__(self, n, channels, size, kernel, stride, padding, seed, dtype=np.float64):
+        draw = np.random.default_rng(seed)
+        self.stride, self.padding = stride, padding
+        counts = ((h + sum(p) - k) // s + 1 for h, k, s, p in zip(size, kernel, stride, padding, strict=True))
+        self.x = draw.normal(size=(n, *size, channels[0])).astype(dtype)
+        self.w = draw.normal(size=(*kernel, *channels)).astype(dtype)
+        self.dy = draw.normal(size=(n, *counts, channels[1])).astype(dtype)
+
+    @property
+    def shapes(self):
+        return self.x.shape, self.w.shape, self.dy.shape
+
+    def expected(self):
+        wide = [a.astype(np.float64) for a in (self.x, self.w, self.dy)]
+        return self._run(reference, (), (self.stride, self.padding, (1, 1)), *wide, size=0)
+
+    def columns(self):
+        options = (self.stride, self.padding, (1, 1))
+        size = columns.workspace(*self.shapes, self.padding)
+        return self._run(columns, (), options, self.x, self.w, self.dy, size=size)
+
+    def direct(self):
+        options = (self.stride, self.padding)
+        size = direct.workspace(*self.shapes, *options)
+        return self._run(direct, (), options, self.x, self.w, self.dy, size=size)
+
+    def winograd(self, scheme):
+        size = winograd.workspace(scheme, *self.shapes)
+        return self._run(winograd, (scheme,), (self.padding,), self.x, self.w, self.dy, size=size)
+
+    def _run(self, module, lead, options, x, w, dy, size):
+        y, dx, dw = (np.full_like(a, np.nan) for a in (dy, x, w))
+        scratch = np.full(size, np.nan, x.dtype)
+        module.forward(*lead, y, scratch, x, w, *options)
+        module.backward_input(*lead, dx, scratch, dy, w, *options)
+        module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
+        if module is winograd:
+            both = np.full_like(dx, np.nan), np.ones_like(dw)
+            winograd.backward(*lead, *both, scratch, dy, x, w, *options, True)
+            close(both, (dx, dw + 1))
+        return y, dx, dw
+
+
+def draw_problem(draw, kernel, stride, channels, least=(1, 1)):
+    """Odd sizes, any padding and any batch; `least` outputs along each axis."""
+    padding = tuple(draw(st.tuples(st.integers(0, 3), st.integers(0, 3))) for _ in kernel)
+    size = tuple(
+        max(1, k + s * (o - 1) - sum(p)) + draw(st.integers(0, 7))
+        for k, s, p, o in zip(kernel, stride, padding, least, strict=True)
+    )
+    n, seed = draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
+    return Problem(n, channels, size, kernel, stride, padding, seed)
+
+
+def with_threads(count, problem, run):
+    """Run as with so many threads, which `shares` would not ask for so little."""
+    with (
+        mock.patch("npgan.backend.threads.thread_count", lambda: count),
+        mock.patch("npgan.backend.threads._GRAIN", 1),
+        mock.patch.object(winograd, "thread_count", lambda: count),
+        mock.patch.object(direct, "thread_count", lambda: count),
+    ):
+        return run(problem)
+
+
+def close(found, expected):
+    for each, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            each, right, rtol=0, atol=500 * np.finfo(each.dtype).eps * max(1, np.abs(right).max())
+        )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@given(data=st.data(), threads=st.sampled_from([1, 2, 3]), rows=st.sampled_from([1, 7, 192]))
+@settings(max_examples=25)
+def test_winograd_is_the_reference(scheme, data, threads, rows):
+    k, s = scheme.r * scheme.stride, scheme.stride
+    channels = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    problem = draw_problem(data.draw, (k, k), (s, s), channels)
+    with mock.patch.object(winograd, "_ROWS", rows):
+        close(with_threads(threads, problem, lambda p: p.winograd(scheme)), problem.expected())
+
+
+@given(
+    data=st.data(),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    channels=st.tuples(st.integers(1, 4), st.sampled_from([16, 32, 48, 64])),
+    threads=st.sampled_from([1, 2, 3]),
+)
+@settings(max_examples=40)
+def test_direct_is_the_reference_where_few_channels_go_in(data, kernel, stride, channels, threads):
+    problem = draw_problem(data.draw, kernel, stride, channels, least=(4, 3))
+    assert direct.suits(*problem.shapes, stride, (1, 1))
+    close(with_threads(threads, problem, Problem.direct), problem.expected())
+
+
+@given(
+    data=st.data(),
+    kernel=st.tuples(st.integers(2, 5), st.integers(2, 5)),
+    channels=st.tuples(st.sampled_from([16, 32, 48, 64]), st.integers(1, 4)),
+    threads=st.sampled_from([1, 2, 3]),
+)
+@settings(max_examples=40)
+def test_direct_is_the_reference_where_few_channels_come_out(data, kernel, channels, threads):
+    problem = draw_problem(data.draw, kernel, (1, 1), channels, least=(4, 3))
+    assume(direct.suits(*problem.shapes, (1, 1), (1, 1)))  # not so where padding makes most of the windows
+    close(with_threads(threads, problem, Problem.direct), problem.expected())
+
+
+# n, channels, size, kernel, stride, padding: the layers of the recipes, with fewer samples
+LAYERS = {
+    "dcgan 28, first": (4, (1, 64), (28, 28), (4, 4), (2, 2)),
+    "dcgan 28, second": (8, (64, 128), (14, 14), (4, 4), (2, 2)),
+    "dcgan 64, first": (2, (3, 64), (64, 64), (4, 4), (2, 2)),
+    "dcgan 64, second": (2, (64, 128), (32, 32), (4, 4), (2, 2)),
+    "dcgan 64, third": (2, (128, 256), (16, 16), (4, 4), (2, 2)),
+    "dcgan 64, fourth": (3, (256, 512), (8, 8), (4, 4), (2, 2)),
+    "upsample, 14": (2, (128, 128), (14, 14), (3, 3), (1, 1)),
+    "upsample, 28": (2, (128, 64), (28, 28), (3, 3), (1, 1)),
+    "upsample, image": (4, (64, 1), (28, 28), (3, 3), (1, 1)),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_rounding_is_near_that_of_columns(layer):
+    problem = Problem(*LAYERS[layer], ((1, 1), (1, 1)), seed=0, dtype=np.float32)
+    x, w, y = problem.shapes
+    picked = cpu.choose((64, *x[1:]), w, (64, *y[1:]), problem.stride, problem.padding, (1, 1))
+    found = problem.winograd(picked.scheme) if picked.scheme else problem.direct()
+    assert picked.scheme or picked.name == "direct"
+    for name, ours, theirs, right in zip(GRADIENTS, found, problem.columns(), problem.expected(), strict=True):
+        error, limit = (np.linalg.norm(each - right) for each in (ours, theirs))
+        assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
+
+
+@pytest.mark.parametrize("m, r", POINTS)
+def test_minimal_filters_are_exact(m, r):
+    a, g, b = matrices(m, r)
+    d, taps = [Fraction(k * k - 3) for k in range(m + r - 1)], [Fraction(2 * k + 1) for k in range(r)]
+    products = [
+        sum(x * y for x, y in zip(g_row, taps, strict=True)) * sum(x * y for x, y in zip(b_row, d, strict=True))
+        for g_row, b_row in zip(g, b, strict=True)
+    ]
+    y = [sum(a[i][o] * products[i] for i in range(m + r - 1)) for o in range(m)]
+    assert y == [sum(d[o + k] * taps[k] for k in range(r)) for o in range(m)]
+    assert matrix(f"A{m}{r}t") == tuple(zip(*a, strict=True))
+
+
+ONE = ((1, 1), ((1, 1), (1, 1)), (1, 1))
+HALF = ((2, 2), ((1, 1), (1, 1)), (1, 1))
+WITHOUT = ((1, 1), ((0, 0), (0, 0)), (1, 1))
+
+
+@pytest.mark.parametrize(
+    "x, w, y, options, name",
+    [
+        ((64, 32, 32, 64), (4, 4, 64, 128), (64, 16, 16, 128), HALF, "winograd F(4, 2)"),
+        ((64, 8, 8, 256), (4, 4, 256, 512), (64, 4, 4, 512), HALF, "winograd F(2, 2)"),
+        ((64, 64, 64, 3), (4, 4, 3, 64), (64, 32, 32, 64), HALF, "direct"),
+        ((64, 28, 28, 64), (3, 3, 64, 1), (64, 28, 28, 1), ONE, "direct"),
+        ((64, 14, 14, 64), (3, 3, 64, 128), (64, 7, 7, 128), HALF, "columns"),
+        ((1, 8, 8, 64), (4, 4, 64, 128), (1, 4, 4, 128), HALF, "columns"),  # one sample: too few tiles
+        ((64, 9, 9, 8), (3, 3, 8, 8), (64, 9, 9, 8), ONE, "columns"),  # too few channels
+        ((64, 4, 4, 64), (4, 4, 64, 1), (64, 1, 1, 1), WITHOUT, "product"),
+        ((64, 9, 9, 8), (1, 1, 8, 8), (64, 9, 9, 8), WITHOUT, "product"),
+    ],
+)
+def test_what_is_picked(x, w, y, options, name):
+    found = cpu.choose(x, w, y, *options)
+    assert found.name == name
+    assert len(found.reason) > 10
+    assert (found.scheme is not None) == name.startswith("winograd")
+
+
+def test_a_choice_does_not_depend_on_how_it_is_reached():
+    # workspace and each product ask again; a plan made for one algorithm must not be run by another
+    shapes = (8, 14, 14, 32), (4, 4, 32, 64), (8, 7, 7, 64)
+    assert choice.choose(*shapes, *HALF) == choice.choose(*shapes, *HALF)

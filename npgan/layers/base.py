@@ -113,6 +113,8 @@ class Frame:
     slope : float or None
         Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
         Always None for a layer that does not say that it `bends`, and in the R-maps.
+    dz : Array
+        With a slope, memory for the gradient of what the activation is done to.
     uniform : callable
         ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
     """
@@ -142,6 +144,7 @@ class Frame:
     train: bool
     update_stats: bool
     slope: float | None
+    dz: Array
     uniform: Callable[[Array], Array]
 
 

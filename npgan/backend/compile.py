@@ -40,13 +40,25 @@ def kernel_cache() -> Path:
 
 def kernel(function: F) -> F:
     """Compile `function` when it is first called, for the types it is called with."""
+    return _compiled(function, fastmath=_FASTMATH)
+
+
+def exact(function: F) -> F:
+    """Compile as `kernel`, but every operation as it is written: the same bits in a vector and alone.
+
+    What is compiled so goes into its callers whole, as a loop around a call is not turned into vector instructions.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, **options: Any) -> F:
     settings: Any = config
     before = settings.CACHE_DIR
     cache = _writable(kernel_cache())
     try:
         # numba reads this once, when the function is wrapped; the user's own functions keep their setting.
         settings.CACHE_DIR = str(kernel_cache())
-        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", fastmath=_FASTMATH)(function)
+        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", **options)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(F, compiled)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npgan.cli.options import COMPUTING, BackendName, Debug, Json
+from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Threads
 from npgan.cli.output import say, say_json, time_text
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def gradcheck(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of weights, points and directions.", rich_help_panel=COMPUTING)
     ] = 0,
+    threads: Threads = None,
     self_test: Annotated[
         bool,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json
+from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads
 from npgan.cli.output import say, say_json, shape_text
 from npgan.errors import ConfigError
 
@@ -92,6 +92,7 @@ def sample(
             rich_help_panel=COMPUTING,
         ),
     ] = None,
+    threads: Threads = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
     ] = False,

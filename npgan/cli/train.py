@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.announce import announcement, answer, report, resume_command
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, duration
+from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads, duration
 from npgan.cli.output import say, say_json
 from npgan.errors import ConfigError
 
@@ -120,6 +120,7 @@ def train(
             rich_help_panel=COMPUTING,
         ),
     ] = None,
+    threads: Threads = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
     ] = False,

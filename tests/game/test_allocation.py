@@ -49,11 +49,12 @@ def steps(name, settings):
     tracemalloc.start()
     try:
         run(3, 2)
-        runs = [extra(lambda: run(step, 1)) for step in range(5, 13)], [extra(lambda: run(step, 10)) for step in (13, 23)]
+        single = [extra(lambda: run(step, 1)) for step in range(5, 13)]
+        tens = [extra(lambda: run(step, 10)) for step in (13, 23)]
     finally:
         tracemalloc.stop()
         experiment.close()
-    return {"peak": min(peak for peak, _ in runs[0]), "left": min(left for _, left in runs[1])}
+    return {"peak": min(peak for peak, _ in single), "left": min(left for _, left in tens)}
 
 
 found = {"steps": [steps(name, settings) for name, settings in json.loads(sys.argv[1])]}

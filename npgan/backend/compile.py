@@ -38,6 +38,11 @@ def kernel_cache() -> Path:
     return cache_root() / "kernels" / digest.hexdigest()[:16]
 
 
+def keeps_kernels() -> bool:
+    """Return whether compiled kernels can be kept for the next process."""
+    return _writable(kernel_cache())
+
+
 def kernel(function: F) -> F:
     """Compile `function` when it is first called, for the types it is called with."""
     return _compiled(function, fastmath=_FASTMATH)
@@ -54,7 +59,7 @@ def exact(function: F) -> F:
 def _compiled(function: F, **options: Any) -> F:
     settings: Any = config
     before = settings.CACHE_DIR
-    cache = _writable(kernel_cache())
+    cache = keeps_kernels()
     try:
         # numba reads this once, when the function is wrapped; the user's own functions keep their setting.
         settings.CACHE_DIR = str(kernel_cache())

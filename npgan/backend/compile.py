@@ -49,21 +49,21 @@ def kernel(function: F) -> F:
 
 
 def exact(function: F) -> F:
-    """Compile as `kernel`, but every operation as it is written: the same bits in a vector and alone.
-
-    What is compiled so goes into its callers whole, as a loop around a call is not turned into vector instructions.
-    """
-    return _compiled(function, forceinline=True)
+    """Compile as `kernel`, but every operation as it is written: the same bits in a vector and alone."""
+    return _compiled(function)
 
 
 def _compiled(function: F, **options: Any) -> F:
+    # What a kernel calls goes into it whole. Otherwise each compiled file has a copy, and calls go to the copy that
+    # was loaded first: another one in a run that compiles than in the next, and its sums may be rounded otherwise.
+    # Also, a loop around a call is not turned into vector instructions.
     settings: Any = config
     before = settings.CACHE_DIR
     cache = keeps_kernels()
     try:
         # numba reads this once, when the function is wrapped; the user's own functions keep their setting.
         settings.CACHE_DIR = str(kernel_cache())
-        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", **options)(function)
+        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", forceinline=True, **options)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(F, compiled)

@@ -111,11 +111,11 @@ class Game:
         condition = self._given(self.discriminator, labels)
         score = self.on_real.forward(x, condition, step=step)
         loss, dscore = self._term(self.loss.real, score, labels)
-        self.score_real = float(score.mean())
+        self.score_real = self._mean(score)
         self.on_real.backward(dscore, dtheta=out, dx=False)
         score = self.on_fake.forward(self.fake.y, condition, step=step)
         value, dscore = self._term(self.loss.fake, score, labels)
-        self.score_fake = float(score.mean())
+        self.score_fake = self._mean(score)
         self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=False)
         loss += value
         due = [each for each in self.penalties if each.due(step)]
@@ -145,6 +145,9 @@ class Game:
             weights = self.loss.weights(labels, self._weights)
         value = float(term.value_and_gradient(self._dscore, score, weights))
         return value, self._dscore
+
+    def _mean(self, score: Array) -> float:
+        return float(self.discriminator.backend.kernels.reduce.mean(score))
 
     @staticmethod
     def _given(network: Network, labels: Array | None) -> Array | None:

@@ -17,14 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from npgan.backend.base import Array
 from npgan.backend.random import Random
 from npgan.errors import ConfigError
+from npgan.kernels import Kernels
 from npgan.network import Arena, Network
 from npgan.options import find, number, whole
-from npgan.penalties.points import POINTS
+from npgan.penalties.points import POINTS, Draw
 
 
 @dataclass(frozen=True)
@@ -72,48 +71,24 @@ class GradientPenalty:
         if isinstance(self.norm, bool) or not isinstance(self.norm, int | float) or not self.norm >= 1.0:
             raise ConfigError(f"penalty {self.name}: norm is {self.norm!r}, expected 1 to infinity")
 
-    def value_and_gradient(self, v: Array, g: Array) -> Any:
+    def value_and_gradient(self, v: Array, g: Array, kernels: Kernels, scratch: Array) -> Any:
         """Write ∂P/∂g to v (N, ...) for the gradients g (N, ...), and return P.
 
         Where a norm is 0 its gradient is taken as 0; for p = 1 and p = ∞ the signs and the first largest element are
-        taken as fixed. Complex-analytic away from there.
+        taken as fixed.
+
+        Parameters
+        ----------
+        v : array (N, ...)
+            In one piece.
+        g : array (N, ...)
+        kernels : Kernels
+            Of the backend where they live.
+        scratch : float64 array (N,)
+            Overwritten.
         """
         rows, out = g.reshape(len(g), -1), v.reshape(len(g), -1)
-        n = _norms(rows, self.norm)
-        over = n - self.target
-        if self.one_sided:
-            over = np.where(over.real > 0, over, 0 * over)
-        factor = 2.0 * self.weight / len(g)
-        out[...] = (factor * over)[:, None] * _norm_gradients(rows, n, self.norm)
-        return (self.weight / len(g)) * (over * over).sum()
-
-
-def _norms(g: Any, p: float) -> Any:
-    """g (N, F) -> (N,)."""
-    if p == 2.0:
-        return np.sqrt((g * g).sum(axis=1))
-    size = np.where(g.real < 0, -g, g)
-    if np.isinf(p):
-        return size[np.arange(len(g)), size.real.argmax(axis=1)]
-    # Divided by the largest, so that powers neither overflow nor vanish; a factor of 1 where all are 0.
-    largest = size.real.max(axis=1, keepdims=True)
-    largest = np.where(largest > 0, largest, 1.0).astype(size.real.dtype)
-    return ((size / largest) ** p).sum(axis=1) ** (1.0 / p) * largest[:, 0]
-
-
-def _norm_gradients(g: Any, n: Any, p: float) -> Any:
-    """∂n/∂g (N, F), 0 where the norm is 0."""
-    safe = np.where(n.real > 0, n, 1.0)[:, None].astype(g.dtype)
-    if p == 2.0:
-        return g / safe
-    signs = np.sign(g.real).astype(g.dtype)
-    if np.isinf(p):
-        chosen = np.zeros_like(g)
-        rows = np.arange(len(g))
-        columns = np.where(g.real < 0, -g.real, g.real).argmax(axis=1)
-        chosen[rows, columns] = signs[rows, columns]
-        return chosen
-    return signs * (signs * g / safe) ** (p - 1.0)
+        return kernels.penalty.charge(out, scratch, rows, self.weight, self.target, self.norm, self.one_sided)
 
 
 class Penalized:
@@ -141,6 +116,8 @@ class Penalized:
         self._x, self._v = empty(shape, critic.dtype), empty(shape, critic.dtype)
         self._ones = empty((batch, *critic.output_shape), critic.dtype)
         self._ones[...] = 1
+        self._scratch = empty((batch,), "float64")
+        self._shares = empty((batch,), critic.dtype)
 
     def due(self, turn: int) -> bool:
         """Return whether the penalty is evaluated in this turn."""
@@ -150,7 +127,9 @@ class Penalized:
         self, dtheta: Array, real: Array, fake: Array, condition: Array | None, random: Random, turn: int
     ) -> float:
         """Add k ∂P/∂θ to dtheta (P,), where the penalty is evaluated in every k-th turn, and return P."""
-        POINTS[self.penalty.points](self._x, real, fake, self.penalty.noise, random, self.penalty.name, turn)
+        place = POINTS[self.penalty.points]
+        draw = Draw(random, self.penalty.name, turn, self.critic.backend.kernels, self._shares)
+        place(self._x, real, fake, self.penalty.noise, draw)
         return float(self.at(self._x, dtheta, condition, scale=self.penalty.every, accumulate=True, step=turn))
 
     def at(
@@ -171,7 +150,7 @@ class Penalized:
         p.forward(x, condition, step=step, update_stats=False)
         g = p.backward(self._ones)
         assert g is not None
-        value = self.penalty.value_and_gradient(self._v, g)
+        value = self.penalty.value_and_gradient(self._v, g, self.critic.backend.kernels, self._scratch)
         if scale != 1.0:
             self._v *= scale
         p.rforward(self._v)

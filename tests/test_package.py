@@ -34,6 +34,7 @@ FLOORS = [
     ["recipes"],
     ["training", "metrics"],
     ["study"],
+    ["bench"],
     ["cli", "lab"],
     ["", "__main__"],  # npgan itself: the public names
 ]

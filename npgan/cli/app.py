@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from npgan._version import __version__
+from npgan.cli.bench import bench
 from npgan.cli.gradcheck import gradcheck
 from npgan.cli.info import info
 from npgan.cli.options import debugging
@@ -74,6 +75,11 @@ _EXAMPLES: dict[Callable[..., None], str] = {
   npgan gradcheck Conv2d hinge wgan-gp             a layer, a loss, a penalty and a recipe
   npgan gradcheck --dtype float32 --backend gpu
   npgan gradcheck Dense --self-test                can the checks find a fault?""",
+    bench: """
+  npgan bench                                      training steps beside PyTorch and JAX
+  npgan bench layers --filter "dcgan-64" --rounds 41
+  npgan bench all --json now.json --plot now.png
+  npgan bench compare before.json now.json         exit code 1 where something is slower""",
     info: "",
 }
 

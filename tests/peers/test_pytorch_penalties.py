@@ -55,7 +55,7 @@ PENALTIES = {
 @pytest.mark.parametrize("critic", CRITICS)
 def test_parameter_gradients(critic, penalty):
     torch = pytest.importorskip("torch")
-    from torch_peer import convert, gradients, images
+    from npgan.bench.torch_peer import convert, gradients, images
 
     layers, shape = CRITICS[critic]
     D = Network(layers, shape, dtype="float64", seed=2, name="D")

@@ -31,7 +31,8 @@ def pytorch_steps(G, D, latents, examples, steps):
     """The DCGAN loop as PyTorch's users write it: D on real, D on fake.detach(), then G through the new D."""
     torch = pytest.importorskip("torch")
     from torch.nn.functional import binary_cross_entropy_with_logits as bce
-    from torch_peer import convert, images
+
+    from npgan.bench.torch_peer import convert, images
 
     nets = convert(G), convert(D)
     adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in nets]

@@ -1,0 +1,55 @@
+"""The suite ``kernels``: which algorithm each layer's products are computed by, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from npgan.backend.base import Backend, Shape
+from npgan.bench.gans import GANS, chosen, geometry, inputs
+from npgan.bench.layers import describe
+from npgan.bench.ours import has_products
+from npgan.layers import Dense, Layer
+
+
+def algorithms(backend: Backend, batches: Sequence[int]) -> list[dict[str, str]]:
+    """Return a table of the layers with matrix products: group, layer, algorithm, why."""
+    found, seen = [], set()
+    for gan in GANS:
+        for batch in chosen(gan.batches[-1:], batches):
+            for network in gan.networks("float32", "cpu"):
+                for path, layer, x in inputs(network, batch):
+                    if not has_products(layer) or (repr(layer), x) in seen:
+                        continue
+                    seen.add((repr(layer), x))
+                    algorithm, why = choice(backend, layer, x)
+                    found.append(
+                        {
+                            "group": f"{gan.name}, batch {batch}",
+                            "layer": f"{network.name}/{path} {describe(layer, x)}",
+                            "algorithm": algorithm,
+                            "why": why,
+                        }
+                    )
+    return found
+
+
+def choice(backend: Backend, layer: Layer, x: Shape) -> tuple[str, str]:
+    """Return the algorithm of a layer with input x (N, ...) on a backend, and why it is that."""
+    if isinstance(layer, Dense):
+        return "matrix product", "a dense layer is one"
+    if backend.name != "cpu":
+        return "reference", f"the {backend.name} backend has one algorithm"
+    return _choose(*geometry(layer, x))
+
+
+def _choose(x: Shape, w: Shape, y: Shape, stride: Any, padding: Any, dilation: Any) -> tuple[str, str]:
+    """Ask the kernels; x, w, y are of the one convolution behind a layer and its gradients."""
+    from npgan.kernels.conv import columns, winograd
+
+    if winograd.suits(x, w, y, stride, dilation):
+        return "polyphase Winograd F(2x2, 2x2)", "4x4 kernel, stride 2, enough channels: 1.78 times fewer products"
+    if columns.is_columns(x, w, y, padding):
+        return "matrix product", "x is its own columns"
+    few = w[:2] == (4, 4) and stride == (2, 2)
+    return "columns", f"{min(w[2:])} channels are too few for Winograd" if few else "no faster one for this kernel"

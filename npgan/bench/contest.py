@@ -1,0 +1,190 @@
+"""One piece of work and its contestants: first they must agree, then they take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.bench.results import OURS, Row, Sample
+from npgan.bench.timing import interleaved
+
+REFERENCE = "reference"
+TORCH, NHWC, COMPILED, JAX = "PyTorch", "NHWC", "compile", "JAX"
+PEERS = {
+    TORCH: "PyTorch, eager",
+    NHWC: "PyTorch, eager, channels_last",
+    COMPILED: "torch.compile",
+    JAX: "JAX, jit",
+    REFERENCE: "npgan's reference kernels: NumPy alone",
+}
+"""Who else there is, in tables and in words."""
+EXACT, SINGLE = 1e-9, 1e-2
+"""Largest difference, relative to the largest element, in float64 and at the timed size in float32.
+
+The first finds wrong derivatives; the second, an algorithm that is wrong at that size alone, whatever it rounds.
+"""
+
+
+class AbsentError(Exception):
+    """A contestant cannot take part here; the message says why."""
+
+
+class Contestant(Protocol):
+    """Somebody who can do the work."""
+
+    def result(self) -> Array:
+        """Do it once and return numbers on which all must agree, on the host."""
+
+    def run(self) -> object:
+        """Do it once, and return when it is done: this is timed."""
+
+
+Makers = Mapping[str, Callable[[], Contestant]]
+
+
+def peers(
+    torch: Callable[..., Contestant],
+    jax: Callable[[], Contestant] | None = None,
+    *,
+    images: bool,
+    compiled: bool = False,
+) -> dict[str, Callable[[], Contestant]]:
+    """Return the makers of the frameworks' contestants.
+
+    Parameters
+    ----------
+    torch : callable
+        Makes PyTorch's; takes ``channels_last`` and ``compiled``.
+    jax : callable, optional
+        Makes JAX's. A single layer says nothing about what compiles whole steps.
+    images : bool
+        There are images, which PyTorch can hold in two memory formats.
+    compiled : bool
+        Let torch.compile take part; it does not differentiate twice.
+    """
+    found: dict[str, Callable[[], Contestant]] = {TORCH: torch}
+    if images:
+        found[NHWC] = partial(torch, channels_last=True)
+    if compiled:
+        # The compiler lays images out channels last by itself; given so, it has nothing to convert.
+        found[COMPILED] = partial(torch, channels_last=images, compiled=True)
+    return found if jax is None else {**found, JAX: jax}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be timed.
+
+    Attributes
+    ----------
+    suite, group, name : str
+    make : callable
+        ``make(dtype, small)`` returns who could do it, by name: functions that build a contestant, all from the same
+        weights and batches. `small` asks for a small batch, for the check.
+    checks : int
+        How many results in a row must agree.
+    flops, nbytes : float, optional
+        As in `Row`.
+    """
+
+    suite: str
+    group: str
+    name: str
+    make: Callable[[str, bool], Makers]
+    checks: int = 1
+    flops: float | None = None
+    nbytes: float | None = None
+
+
+def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], object]) -> tuple[Row, tuple[float, ...]]:
+    """Check, then time.
+
+    Parameters
+    ----------
+    work : Work
+    rounds : int
+    peers : bool
+        Time others than npgan. The reference is always asked for its result, so that something is checked.
+    control : callable
+        The same fixed work in every run; it has a turn in every round.
+
+    Returns
+    -------
+    Row
+        Without samples where it is refused.
+    tuple of float
+        Seconds of the control, one a round.
+    """
+    row = Row(work.suite, work.group, work.name, flops=work.flops, nbytes=work.nbytes)
+
+    def wanted(name: str) -> bool:
+        return peers or name in (OURS, REFERENCE)
+
+    exact = _results(work.make("float64", True), wanted, work.checks, row)[1]
+    row.agreement = {name: _difference(result, exact[OURS]) for name, result in exact.items() if name != OURS}
+    row.refused = _refusal(row.agreement, EXACT, "in float64")
+    if row.refused:
+        return row, ()
+    entrants, single = _results(
+        work.make("float32", False), lambda name: name in exact and (peers or name == OURS), 1, row
+    )
+    row.refused = _refusal(
+        {name: _difference(result, single[OURS]) for name, result in single.items()}, SINGLE, "in float32, as timed"
+    )
+    if row.refused:
+        return row, ()
+    calls: dict[str, Callable[[], object]] = {name: each.run for name, each in entrants.items()}
+    seconds = interleaved({**calls, "": control}, rounds)
+    row.samples = {name: Sample(seconds[name]) for name in entrants}
+    return row, seconds[""]
+
+
+def _results(
+    makers: Makers, wanted: Callable[[str], bool], count: int, row: Row
+) -> tuple[dict[str, Contestant], dict[str, Array]]:
+    """Return contestants and their results; who fails is left out, with the reason in the row."""
+    entrants, results = {}, {}
+    for name, make in makers.items():
+        if not wanted(name):
+            continue
+        try:
+            entrant = make()
+            result = np.stack([np.array(entrant.result()) for _ in range(count)])
+        except Exception as error:
+            if name in (OURS, REFERENCE):
+                raise
+            row.left_out[name] = reason(error)
+            continue
+        entrants[name], results[name] = entrant, result
+    return entrants, results
+
+
+def reason(error: Exception) -> str:
+    """Return why somebody cannot take part, in a line."""
+    if isinstance(error, AbsentError | ImportError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+
+
+def _difference(found: Array, expected: Array) -> float:
+    """Return the largest difference relative to the largest element; infinite for another shape, or NaN."""
+    if found.shape != expected.shape:
+        return float("inf")
+    scale: Any = np.abs(expected).max()
+    error = float(np.abs(found - expected).max() / (scale or 1.0))
+    return error if np.isfinite(error) else float("inf")
+
+
+def _refusal(differences: Mapping[str, float], allowed: float, where: str) -> str | None:
+    wrong = [
+        f"{name} differs from {OURS} by {error:.1e} {where}, and {allowed:.0e} is allowed"
+        for name, error in differences.items()
+        if not error <= allowed
+    ]
+    return "; ".join(wrong) or None

@@ -1,0 +1,203 @@
+"""npgan's side of each work; on the backend ``"reference"`` it is the numpy-only peer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.backend.random import Random
+from npgan.game import Alternating, Game, Latent, Player
+from npgan.layers import Conv2d, ConvTranspose2d, Dense
+from npgan.losses import get_loss
+from npgan.network import Arena, Network
+from npgan.optimizers import Adam, get_schedule
+from npgan.penalties import Penalized, get_penalty
+
+
+class AdamSettings(NamedTuple):
+    """Learning rate and betas, for all contestants."""
+
+    lr: float
+    betas: tuple[float, float]
+
+
+STEP = AdamSettings(2e-4, (0.5, 0.999))
+CRITIC = AdamSettings(1e-4, (0.5, 0.9))
+
+
+class _Given(Latent):
+    """Latents that were drawn beforehand, so that all contestants have the same."""
+
+    z: Array
+
+    def draw(self, out: Array, random: Random, stream: str, step: int) -> Array:
+        out[...] = self.z
+        return out
+
+
+class Step:
+    """A D+G step by the rule that trains.
+
+    Parameters
+    ----------
+    G, D : Network
+    z, x : array
+        The batch.
+    """
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array) -> None:
+        backend = G.backend
+        player_g, player_d = (
+            Player(n, Adam(n.size, n.dtype, betas=STEP.betas, backend=backend), get_schedule("constant", lr=STEP.lr))
+            for n in (G, D)
+        )
+        game = Game(G, D, get_loss("non-saturating", backend=backend), len(x))
+        latent = _Given(G.input_shape)
+        object.__setattr__(latent, "z", backend.asarray(z))
+        self.rule = Alternating(game, player_g, player_d, latent, backend.random(0))
+        self.backend, self.x, self.count = backend, backend.asarray(x), 0
+
+    def result(self) -> Array:
+        """Return both losses of a step."""
+        found = self.run()
+        return np.array([found["loss_d"], found["loss_g"]])
+
+    def run(self) -> dict[str, float]:
+        """Take a step."""
+        found = self.rule.step(self.count, lambda turn: (self.x, None))
+        self.count += 1
+        self.backend.synchronize()
+        return found
+
+
+class Critic:
+    """A critic's step with a gradient penalty, by Passes that share an arena and by the R-maps.
+
+    Parameters
+    ----------
+    D : Network
+    penalty : {"wgan-gp", "r1"}
+    real, fake, points : array
+        The batch, and where the penalty is evaluated.
+    """
+
+    def __init__(self, D: Network, penalty: str, real: Array, fake: Array, points: Array) -> None:
+        backend, batch = D.backend, len(real)
+        shared = Arena(backend)
+        self.D, self.backend = D, backend
+        self.on_real, self.on_fake = (D.new_pass(batch, arena=shared, name=name) for name in ("on_real", "on_fake"))
+        self.penalized = Penalized(get_penalty(penalty), D, batch, shared)
+        self.adam = Adam(D.size, D.dtype, betas=CRITIC.betas, backend=backend)
+        self.ones = backend.asarray(np.full((batch, 1), 1.0 / batch, D.dtype))
+        self.batch = [backend.asarray(array) for array in (real, fake, points)]
+
+    def _gradient(self) -> Array:
+        g, (real, fake, points) = self.D.grad, self.batch
+        self.on_real.forward(real)
+        self.on_real.backward(-self.ones, dtheta=g, dx=False)
+        self.on_fake.forward(fake)
+        self.on_fake.backward(self.ones, dtheta=g, accumulate=True, dx=False)
+        self.penalized.at(points, g, accumulate=True)
+        return g
+
+    def result(self) -> Array:
+        """Return the gradient."""
+        return self.backend.to_host(self._gradient())
+
+    def run(self) -> None:
+        """Take a step."""
+        g = self._gradient()
+        with self.D.write() as theta:
+            self.adam.step(theta, g, CRITIC.lr)
+        self.backend.synchronize()
+
+
+class Product:
+    """A product of a direction with the Hessian of the half mean square of a network's output, by all weights.
+
+    The gradient is computed beforehand, once.
+
+    Parameters
+    ----------
+    network : Network
+    x, u : array
+        The batch and the direction.
+    """
+
+    def __init__(self, network: Network, x: Array, u: Array) -> None:
+        backend = network.backend
+        self.backend, self.u = backend, backend.asarray(u)
+        self.p = network.new_pass(len(x), order=2)
+        y = self.p.forward(backend.asarray(x), update_stats=False)
+        self.curvature = 1.0 / y.size
+        self.out = backend.empty((network.size,), network.dtype)
+        self.p.backward(y * y.dtype.type(self.curvature), dtheta=self.out, dx=False)
+
+    def run(self) -> None:
+        """Multiply."""
+        ry = self.p.rforward(rtheta=self.u)
+        self.p.rbackward(ry * ry.dtype.type(self.curvature), rdtheta=self.out, rdx=False)
+        self.backend.synchronize()
+
+    def result(self) -> Array:
+        """Return the product."""
+        self.run()
+        return self.backend.to_host(self.out)
+
+
+class LayerMap:
+    """One map of one layer, without the Pass around it.
+
+    Parameters
+    ----------
+    network : Network
+        Of this layer alone.
+    what : {"forward", "data", "weight", "backward"}
+        Its output; the gradient of its input; of its weights; or of both.
+    x, dy : array
+        Input and gradient of the output.
+    """
+
+    def __init__(self, network: Network, what: str, x: Array, dy: Array) -> None:
+        self.backend, self.what = network.backend, what
+        ((_, self.layer, _),) = network.rows
+        p = network.new_pass(len(x), keep="all")
+        self.grad = network.grad
+        p.forward(self.backend.asarray(x))
+        f = p[network.rows[0][0]]
+        scratch = f.scratch
+        p.backward(self.backend.asarray(dy), dtheta=self.grad)
+        f.update_stats = True
+        if what == "forward":
+            f.scratch = scratch
+        if what == "data":
+            f.dw = None
+        if what == "weight":
+            f.dx = None
+        self.f, self._pass = f, p
+
+    def run(self) -> None:
+        """Compute it."""
+        if self.what == "forward":
+            self.layer.forward(self.f)
+        else:
+            self.layer.backward(self.f)
+        self.backend.synchronize()
+
+    def result(self) -> Array:
+        """Return it."""
+        self.run()
+        choices: dict[str, list[Any]] = {
+            "forward": [self.f.y],
+            "data": [self.f.dx],
+            "weight": [self.grad],
+            "backward": [self.f.dx, self.grad],
+        }
+        return np.concatenate([self.backend.to_host(array).reshape(-1) for array in choices[self.what]])
+
+
+def has_products(layer: object) -> bool:
+    """Return whether a layer is made of matrix products, so that its two gradients are two pieces of work."""
+    return isinstance(layer, Conv2d | ConvTranspose2d | Dense)

@@ -1,0 +1,92 @@
+"""The suites ``memory`` and ``startup``: what only a fresh process can tell."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from npgan.backend.base import Backend
+from npgan.bench.contest import NHWC, TORCH, reason
+from npgan.bench.gans import chosen
+from npgan.bench.probe import ask
+from npgan.bench.results import OURS, Row, Sample
+from npgan.errors import BackendError
+
+_RECIPES = ("ring", "dcgan")
+_WARM = 5  # rounds at most, of processes that take seconds
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What is measured in fresh processes.
+
+    Attributes
+    ----------
+    suite, group, name : str
+    measure : callable
+        ``measure(rounds, peers)`` returns the row.
+    """
+
+    suite: str
+    group: str
+    name: str
+    measure: Callable[[int, bool], Row]
+
+
+def memory(backend: Backend, batches: Sequence[int]) -> list[Errand]:
+    """Return the works of the suite ``memory``."""
+    _on_the_host(backend, "memory")
+    gan = "dcgan-64"
+    names = {batch: f"{gan} step, batch {batch}" for batch in chosen((64,), batches)}
+    return [Errand("memory", "", name, partial(_memory, gan, batch, name)) for batch, name in names.items()]
+
+
+def _memory(gan: str, batch: int, name: str, rounds: int, peers: bool) -> Row:
+    row = Row("memory", "", name, unit="bytes")
+    for contestant in (OURS, TORCH, NHWC) if peers else (OURS,):
+        try:
+            found = float(ask("memory", contestant, gan, str(batch)))
+        except RuntimeError as error:
+            if contestant == OURS:
+                raise
+            row.left_out[contestant] = reason(ImportError(str(error)))
+            continue
+        row.samples[contestant] = Sample((found,))
+    return row
+
+
+def startup(backend: Backend, batches: Sequence[int]) -> list[Errand]:
+    """Return the works of the suite ``startup``."""
+    _on_the_host(backend, "startup")
+    found = [Errand("startup", "", "import npgan", _import)]
+    for recipe in _RECIPES:
+        name = f"{recipe}, to the end of the first step"
+        found += [Errand("startup", "", f"{name}, {how}", partial(_startup, recipe, how)) for how in ("cold", "warm")]
+    return found
+
+
+def _import(rounds: int, peers: bool) -> Row:
+    values = tuple(float(ask("import")) for _ in range(rounds))
+    return Row("startup", "", "import npgan", samples={OURS: Sample(values)})
+
+
+def _startup(recipe: str, how: str, rounds: int, peers: bool) -> Row:
+    with TemporaryDirectory() as folder:
+        environment = {**os.environ, "NPGAN_CACHE_DIR": str(Path(folder) / "cache")}
+        values = []
+        # With an empty cache everything is compiled, once: that is the cold start. The others find it there.
+        for i in range(1 if how == "cold" else 1 + min(rounds, _WARM)):
+            out = str(Path(folder) / f"run-{i}")
+            values.append(float(ask("startup", recipe, out, repr(time.time()), environment=environment)))
+    name = f"{recipe}, to the end of the first step, {how}"
+    return Row("startup", "", name, samples={OURS: Sample(tuple(values[how == "warm" :]))})
+
+
+def _on_the_host(backend: Backend, suite: str) -> None:
+    if backend.name == "gpu":
+        raise BackendError(f"the suite {suite} measures the host's processes; leave --backend gpu out")

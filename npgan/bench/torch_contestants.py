@@ -1,0 +1,187 @@
+"""PyTorch's side of each work, written as its users write it, at its best settings.
+
+That is fused Adam, batches in the memory format of the network, and no work for gradients that nobody wants. Each takes
+`backend` (``"gpu"`` is CUDA), `channels_last` and `compiled`, through ``torch.compile``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.backend.threads import thread_count
+from npgan.bench.contest import AbsentError
+from npgan.bench.ours import CRITIC, STEP
+from npgan.bench.torch_peer import back, convert, flat, gradients, images, tensors
+from npgan.network import Network
+
+
+class _Torch:
+    """What all share: the device, the memory format, the threads."""
+
+    def __init__(self, *, backend: str, channels_last: bool = False, compiled: bool = False) -> None:
+        self.torch: Any = import_module("torch")
+        self.device = "cuda" if backend == "gpu" else "cpu"
+        if self.device == "cuda" and not self.torch.cuda.is_available():
+            raise AbsentError("this PyTorch has no CUDA device")
+        self.torch.set_num_threads(thread_count())
+        self.channels_last, self.compiled = channels_last, compiled
+        if compiled:  # what was compiled before counts against a limit, beyond which it would quietly run uncompiled
+            self.torch._dynamo.reset()
+
+    def network(self, network: Network) -> tuple[Any, Any]:
+        """Return the network's modules, and what to call."""
+        modules = convert(network).to(self.device)
+        if self.channels_last:
+            modules = modules.to(memory_format=self.torch.channels_last)
+        return modules, self.torch.compile(modules, dynamic=False) if self.compiled else modules
+
+    def tensor(self, x: Array) -> Any:
+        """Return a batch as this contestant likes it best."""
+        found = images(self.torch.tensor(np.ascontiguousarray(x)).to(self.device))
+        if found.ndim != 4:
+            return found
+        layout = self.torch.channels_last if self.channels_last else self.torch.contiguous_format
+        return found.contiguous(memory_format=layout)
+
+    def adam(self, modules: Any, lr: float, betas: tuple[float, float]) -> Any:
+        """Return the optimizer."""
+        return self.torch.optim.Adam(modules.parameters(), lr, betas, fused=True)
+
+    def wait(self) -> None:
+        """Wait for the device."""
+        if self.device == "cuda":
+            self.torch.cuda.synchronize()
+
+
+class TorchStep(_Torch):
+    """The loop of PyTorch's DCGAN example, but for D's weight gradients in G's turn."""
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array, **how: Any) -> None:
+        super().__init__(**how)
+        pairs = [self.network(n) for n in (G, D)]
+        self.calls = [call for _, call in pairs]
+        self.weights_of_d = list(pairs[1][0].parameters())
+        self.adams = [self.adam(modules, *STEP) for modules, _ in pairs]
+        self.z, self.x = self.tensor(z), self.tensor(x)
+        self.ones, self.zeros = (
+            self.torch.full((len(x), 1), value, dtype=self.z.dtype, device=self.device) for value in (1.0, 0.0)
+        )
+
+    def run(self) -> tuple[Any, Any]:
+        """Take a step."""
+        bce = self.torch.nn.functional.binary_cross_entropy_with_logits
+        (G, D), (adam_g, adam_d) = self.calls, self.adams
+        adam_d.zero_grad()
+        fake = G(self.z)
+        loss_d = bce(D(self.x), self.ones) + bce(D(fake.detach()), self.zeros)
+        loss_d.backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        for parameter in self.weights_of_d:
+            parameter.requires_grad_(False)
+        loss_g = bce(D(fake), self.ones)
+        loss_g.backward()
+        for parameter in self.weights_of_d:
+            parameter.requires_grad_(True)
+        adam_g.step()
+        self.wait()
+        return loss_d, loss_g
+
+    def result(self) -> Array:
+        """Return both losses of a step."""
+        return np.array([float(loss.detach()) for loss in self.run()])
+
+
+class TorchCritic(_Torch):
+    """The usual double backward."""
+
+    def __init__(self, D: Network, penalty: str, real: Array, fake: Array, points: Array, **how: Any) -> None:
+        super().__init__(**how)
+        self.D, self.penalty = D, penalty
+        self.modules, self.call = self.network(D)
+        self.optimizer = self.adam(self.modules, *CRITIC)
+        self.real, self.fake, self.points = (self.tensor(x) for x in (real, fake, points))
+        self.points.requires_grad_()
+
+    def _backward(self) -> None:
+        self.optimizer.zero_grad()
+        (g,) = self.torch.autograd.grad(self.call(self.points).sum(), self.points, create_graph=True)
+        norms = g.flatten(1).square().sum(1)
+        charge = 10.0 * (norms.sqrt() - 1.0).square().mean() if self.penalty == "wgan-gp" else 5.0 * norms.mean()
+        (self.call(self.fake).mean() - self.call(self.real).mean() + charge).backward()
+
+    def result(self) -> Array:
+        """Return the gradient."""
+        self._backward()
+        return gradients(self.D, self.modules)
+
+    def run(self) -> None:
+        """Take a step."""
+        self._backward()
+        self.optimizer.step()
+        self.wait()
+
+
+class TorchProduct(_Torch):
+    """Double backward, on a graph that was made beforehand, once."""
+
+    def __init__(self, network: Network, x: Array, u: Array, **how: Any) -> None:
+        super().__init__(**how)
+        self.of = network
+        self.modules, call = self.network(network)
+        self.parameters = list(self.modules.parameters())
+        y = call(self.tensor(x))
+        self.gradient = self.torch.autograd.grad(0.5 * y.square().mean(), self.parameters, create_graph=True)
+        self.u = tensors(network, self.modules, u)
+
+    def run(self) -> Any:
+        """Multiply."""
+        found = self.torch.autograd.grad(self.gradient, self.parameters, self.u, retain_graph=True, allow_unused=True)
+        self.wait()
+        return found
+
+    def result(self) -> Array:
+        """Return the product."""
+        products = {id(p): product for p, product in zip(self.parameters, self.run(), strict=True)}
+        return flat(self.of, self.modules, lambda parameter: products[id(parameter)])
+
+
+class TorchLayerMap(_Torch):
+    """A module called without a graph, or autograd asked for exactly one gradient of it."""
+
+    def __init__(self, network: Network, what: str, x: Array, dy: Array, **how: Any) -> None:
+        super().__init__(**how)
+        self.of, self.what = network, what
+        self.modules, self.call = self.network(network)
+        self.weights = list(self.modules.parameters())
+        self.x, self.dy = self.tensor(x), self.tensor(dy)
+        for weight in self.weights:
+            weight.requires_grad_(what in ("weight", "backward"))
+        self.x.requires_grad_(what in ("data", "backward"))
+        self.wanted = [*([self.x] if self.x.requires_grad else []), *(w for w in self.weights if w.requires_grad)]
+        self.y = None if what == "forward" else self.call(self.x)
+
+    def run(self) -> Any:
+        """Compute it."""
+        if self.what == "forward":
+            with self.torch.no_grad():
+                found = [self.call(self.x)]
+        else:
+            found = self.torch.autograd.grad(self.y, self.wanted, self.dy, retain_graph=True)
+        self.wait()
+        return found
+
+    def result(self) -> Array:
+        """Return it, as npgan has it."""
+        found = list(self.run())
+        parts = []
+        if self.what != "weight":
+            parts.append(back(found.pop(0).detach()).cpu().numpy().reshape(-1))
+        if self.what in ("weight", "backward"):
+            given = {id(w): g for w, g in zip(self.weights, found, strict=True)}
+            parts.append(flat(self.of, self.modules, lambda parameter: given[id(parameter)]))
+        return np.concatenate(parts)

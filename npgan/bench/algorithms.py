@@ -48,8 +48,8 @@ def _choose(x: Shape, w: Shape, y: Shape, stride: Any, padding: Any, dilation: A
     from npgan.kernels.conv import columns, winograd
 
     if winograd.suits(x, w, y, stride, dilation):
-        return "polyphase Winograd F(2x2, 2x2)", "4x4 kernel, stride 2, enough channels: 1.78 times fewer products"
+        return "polyphase Winograd F(2x2, 2x2)", "4x4 of stride 2: 1.78 times fewer products"
     if columns.is_columns(x, w, y, padding):
         return "matrix product", "x is its own columns"
     few = w[:2] == (4, 4) and stride == (2, 2)
-    return "columns", f"{min(w[2:])} channels are too few for Winograd" if few else "no faster one for this kernel"
+    return "columns", f"Winograd does not pay for {min(w[2:])} channels" if few else "no faster one for this kernel"

@@ -10,19 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from npgan.backend.base import Array
-from npgan.bench.results import OURS, Row, Sample
+from npgan.bench.results import COMPILED, JAX, NHWC, OURS, REFERENCE, TORCH, Row, Sample
 from npgan.bench.timing import interleaved
 
-REFERENCE = "reference"
-TORCH, NHWC, COMPILED, JAX = "PyTorch", "NHWC", "compile", "JAX"
-PEERS = {
-    TORCH: "PyTorch, eager",
-    NHWC: "PyTorch, eager, channels_last",
-    COMPILED: "torch.compile",
-    JAX: "JAX, jit",
-    REFERENCE: "npgan's reference kernels: NumPy alone",
-}
-"""Who else there is, in tables and in words."""
 EXACT, SINGLE = 1e-9, 1e-2
 """Largest difference, relative to the largest element, in float64 and at the timed size in float32.
 
@@ -172,19 +162,21 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
 
 
-def _difference(found: Array, expected: Array) -> float:
-    """Return the largest difference relative to the largest element; infinite for another shape, or NaN."""
+def _difference(found: Array, expected: Array) -> float | None:
+    """Return the largest difference relative to the largest element; None for another shape, NaN or infinity."""
     if found.shape != expected.shape:
-        return float("inf")
-    scale: Any = np.abs(expected).max()
-    error = float(np.abs(found - expected).max() / (scale or 1.0))
-    return error if np.isfinite(error) else float("inf")
+        return None
+    scale: Any = np.abs(expected).max(initial=0.0)
+    error = float(np.abs(found - expected).max(initial=0.0) / (scale or 1.0))
+    return error if np.isfinite(error) else None
 
 
-def _refusal(differences: Mapping[str, float], allowed: float, where: str) -> str | None:
+def _refusal(differences: Mapping[str, float | None], allowed: float, where: str) -> str | None:
     wrong = [
-        f"{name} differs from {OURS} by {error:.1e} {where}, and {allowed:.0e} is allowed"
+        f"{name} differs from {OURS} {where}: by {error:.1e}, and {allowed:.0e} is allowed"
+        if error is not None
+        else f"{name} differs from {OURS} {where}: not finite, or of another shape"
         for name, error in differences.items()
-        if not error <= allowed
+        if error is None or error > allowed
     ]
     return "; ".join(wrong) or None

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Backend, Shape
-from npgan.bench.contest import REFERENCE, Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, peers
 from npgan.bench.gans import GANS, SMALL, chosen, flops, inputs
 from npgan.bench.ours import LayerMap, has_products
-from npgan.bench.results import OURS
+from npgan.bench.results import OURS, REFERENCE
 from npgan.layers import Conv2d, ConvTranspose2d, Dense, Flatten, Layer, Reshape
 from npgan.network import Network
 
-_KINDS = {"Conv2d": "conv", "ConvTranspose2d": "transposed", "Dense": "dense", "BatchNorm": "batch norm"}
+_KINDS = {"Conv2d": "conv", "ConvTranspose2d": "tconv", "Dense": "dense", "BatchNorm": "batch norm"}
 
 
 def works(backend: Backend, batches: Sequence[int]) -> list[Work]:

@@ -7,8 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from npgan.bench.contest import PEERS
-from npgan.bench.results import OURS, Report, Row, contestants
+from npgan.bench.results import OURS, PEERS, Report, Row, contestants
 from npgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,21 +49,21 @@ def speedup_plot(report: Report, path: Path) -> None:
     rows = [row for row in report.rows if OURS in row.samples and len(row.samples) > 1]
     if not rows:
         raise ConfigError("there is nothing to draw: no row has a peer (all were left out, or --no-peers)")
-    suites = list(dict.fromkeys(row.suite for row in rows))
-    parts = [[row for row in rows if row.suite == suite] for suite in suites]
+    places = list(dict.fromkeys((row.suite, row.group) for row in rows))
+    parts = [[row for row in rows if (row.suite, row.group) == place] for place in places]
     heights = [sum(len(row.samples) - 1 for row in part) + 0.6 * len(part) + 2.5 for part in parts]
     figure = Figure(figsize=(9, _BAR * sum(heights) + 1.2), dpi=120, layout="constrained")
     panels = figure.subplots(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
     names = [name for name in contestants(rows) if name != OURS]
     colors = {name: _COLORS[list(PEERS).index(name)] for name in names}
-    for axes, suite, part in zip(panels, suites, parts, strict=True):
-        _panel(axes, suite, part, colors)
+    for axes, part in zip(panels, parts, strict=True):
+        _panel(axes, part, colors)
     handles = [panels[0].barh([0], [0], color=colors[name], label=PEERS[name]) for name in names]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(names)), frameon=False, fontsize=10)
     machine = report.about.get("machine", {})
     figure.supxlabel(
-        f"{machine.get('cpu', '')}, {report.about.get('threads', '?')} threads, float32; npgan "
-        f"{report.about.get('npgan', '')}; medians",
+        f"Right of 1x npgan is ahead. {machine.get('cpu', '')}, {report.about.get('threads', '?')} threads, float32; "
+        f"npgan {report.about.get('npgan', '')}; ratios of medians",
         fontsize=9,
         color="#555555",
     )
@@ -74,7 +73,7 @@ def speedup_plot(report: Report, path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-def _panel(axes: Axes, suite: str, rows: Sequence[Row], colors: dict[str, str]) -> None:
+def _panel(axes: Axes, rows: Sequence[Row], colors: dict[str, str]) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
     place, ticks, ratios = 0.0, [], []
@@ -86,7 +85,7 @@ def _panel(axes: Axes, suite: str, rows: Sequence[Row], colors: dict[str, str]) 
             axes.barh(place, ratio - 1.0, left=1.0, height=0.9, color=colors[name])
             side, offset = ("left", 3) if ratio >= 1 else ("right", -3)
             axes.annotate(
-                f"{ratio:.2g}x" if ratio >= 9.95 else f"{ratio:.1f}x" if ratio >= 1.95 else f"{ratio:.2f}x",
+                f"{ratio:.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x" if ratio >= 1.95 else f"{ratio:.2f}x",
                 (ratio, place),
                 (offset, 0),
                 textcoords="offset points",
@@ -101,16 +100,18 @@ def _panel(axes: Axes, suite: str, rows: Sequence[Row], colors: dict[str, str]) 
     axes.set_xscale("log")
     low, high = min([*ratios, 0.9]), max([*ratios, 2.0])
     axes.set_xlim(low / 1.25, high * 1.25)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    wide = high / low > 100  # then a label for each decade, or they run into each other
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}x")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(1.0, color="#000000", linewidth=1.2)
-    axes.set_yticks(ticks, [row.title for row in rows], fontsize=9)
+    axes.set_yticks(ticks, [row.name for row in rows], fontsize=9)
     axes.set_ylim(place - 0.6, -1.0)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     unit = "memory" if rows[0].unit == "bytes" else "time"
-    axes.set_title(f"{suite}: {unit} of others / {unit} of npgan (right of 1x npgan is ahead)", fontsize=10, loc="left")
+    where = ", ".join(filter(None, (rows[0].suite, rows[0].group)))
+    axes.set_title(f"{where}: {unit} of others / {unit} of npgan", fontsize=10, loc="left")

@@ -12,7 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from npgan.errors import NpganError
+
 _TIMEOUT = 600.0  # seconds
+
+
+class ProbeError(NpganError):
+    """A fresh process failed."""
 
 
 def ask(*arguments: str, environment: dict[str, str] | None = None) -> Any:
@@ -20,14 +26,17 @@ def ask(*arguments: str, environment: dict[str, str] | None = None) -> Any:
 
     Raises
     ------
-    RuntimeError
+    ProbeError
         It failed; the message is the last line of its standard error.
     """
     command = [sys.executable, "-m", "npgan.bench.probe", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_TIMEOUT, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise ProbeError(f"{' '.join(arguments[:2])} took more than {_TIMEOUT:.0f} s in a fresh process") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise RuntimeError(lines[-1] if lines else f"exit code {done.returncode}")
+        raise ProbeError(lines[-1] if lines else f"a fresh process ended with exit code {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -11,11 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from npgan.backend.base import Backend
-from npgan.bench.contest import NHWC, TORCH, reason
 from npgan.bench.gans import chosen
-from npgan.bench.probe import ask
-from npgan.bench.results import OURS, Row, Sample
-from npgan.errors import BackendError
+from npgan.bench.probe import ProbeError, ask
+from npgan.bench.results import NHWC, OURS, TORCH, Row, Sample
 
 _RECIPES = ("ring", "dcgan")
 _WARM = 5  # rounds at most, of processes that take seconds
@@ -40,7 +38,6 @@ class Errand:
 
 def memory(backend: Backend, batches: Sequence[int]) -> list[Errand]:
     """Return the works of the suite ``memory``."""
-    _on_the_host(backend, "memory")
     gan = "dcgan-64"
     names = {batch: f"{gan} step, batch {batch}" for batch in chosen((64,), batches)}
     return [Errand("memory", "", name, partial(_memory, gan, batch, name)) for batch, name in names.items()]
@@ -51,10 +48,10 @@ def _memory(gan: str, batch: int, name: str, rounds: int, peers: bool) -> Row:
     for contestant in (OURS, TORCH, NHWC) if peers else (OURS,):
         try:
             found = float(ask("memory", contestant, gan, str(batch)))
-        except RuntimeError as error:
+        except ProbeError as error:
             if contestant == OURS:
                 raise
-            row.left_out[contestant] = reason(ImportError(str(error)))
+            row.left_out[contestant] = str(error)
             continue
         row.samples[contestant] = Sample((found,))
     return row
@@ -62,7 +59,6 @@ def _memory(gan: str, batch: int, name: str, rounds: int, peers: bool) -> Row:
 
 def startup(backend: Backend, batches: Sequence[int]) -> list[Errand]:
     """Return the works of the suite ``startup``."""
-    _on_the_host(backend, "startup")
     found = [Errand("startup", "", "import npgan", _import)]
     for recipe in _RECIPES:
         name = f"{recipe}, to the end of the first step"
@@ -85,8 +81,3 @@ def _startup(recipe: str, how: str, rounds: int, peers: bool) -> Row:
             values.append(float(ask("startup", recipe, out, repr(time.time()), environment=environment)))
     name = f"{recipe}, to the end of the first step, {how}"
     return Row("startup", "", name, samples={OURS: Sample(tuple(values[how == "warm" :]))})
-
-
-def _on_the_host(backend: Backend, suite: str) -> None:
-    if backend.name == "gpu":
-        raise BackendError(f"the suite {suite} measures the host's processes; leave --backend gpu out")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Backend
-from npgan.bench.contest import REFERENCE, Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, peers
 from npgan.bench.gans import GANS, SMALL, Gan, chosen, product_flops
 from npgan.bench.ours import Product
-from npgan.bench.results import OURS
+from npgan.bench.results import OURS, REFERENCE
 from npgan.network import Network
 
 _GANS = {"ring": 256, "dcgan-28": 64}

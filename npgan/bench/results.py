@@ -15,6 +15,16 @@ from npgan.errors import ConfigError
 
 FORMAT, VERSION = "npgan-bench", 1
 OURS = "npgan"
+REFERENCE = "reference"
+TORCH, NHWC, COMPILED, JAX = "PyTorch", "NHWC", "compile", "JAX"
+PEERS = {
+    TORCH: "PyTorch, eager",
+    NHWC: "PyTorch, eager, channels_last",
+    COMPILED: "torch.compile",
+    JAX: "JAX, jit",
+    REFERENCE: "npgan's reference kernels: NumPy alone",
+}
+"""Who else there is, in tables and in words."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,9 @@ class Row:
     unit : {"s", "bytes"}
     samples : dict of str to Sample
         By contestant.
-    agreement : dict of str to float
-        By contestant: the largest difference from npgan's result in float64, relative to its largest element.
+    agreement : dict of str to float or None
+        By contestant: the largest difference from npgan's result in float64, relative to its largest element; None
+        where it is not finite, or the result has another shape.
     left_out : dict of str to str
         Why a contestant is missing.
     refused : str or None
@@ -83,7 +94,7 @@ class Row:
     name: str
     unit: str = "s"
     samples: dict[str, Sample] = field(default_factory=dict)
-    agreement: dict[str, float] = field(default_factory=dict)
+    agreement: dict[str, float | None] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     refused: str | None = None
     flops: float | None = None
@@ -215,6 +226,6 @@ def load(path: Path) -> Report:
 
 
 def contestants(rows: Sequence[Row]) -> list[str]:
-    """Return everybody who was timed, npgan first, then in the order of appearance."""
-    found = dict.fromkeys(name for row in rows for name in row.samples)
-    return ([OURS] if OURS in found else []) + [name for name in found if name != OURS]
+    """Return everybody who was timed: npgan, then the others in the order of `PEERS`."""
+    found = {name for row in rows for name in row.samples}
+    return [name for name in (OURS, *PEERS) if name in found]

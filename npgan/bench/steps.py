@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
-from npgan.bench.contest import REFERENCE, Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, peers
 from npgan.bench.gans import GANS, SMALL, Gan, chosen, critic_flops, samples, step_flops
 from npgan.bench.ours import Critic, Step
-from npgan.bench.results import OURS
+from npgan.bench.results import OURS, REFERENCE
 from npgan.layers import Dense, Layer, LeakyReLU
 from npgan.network import Network
 from npgan.recipes import RECIPES, Fit

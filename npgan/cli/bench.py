@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -59,8 +59,9 @@ def bench(
 ) -> None:
     """Measure layers, training steps, Hessian products, memory and start-up; or compare two measurements.
 
-    All contestants must agree in float64 before they are timed, and take turns. Exit code 1 where one does not agree,
-    and where `compare` finds something slower.
+    All contestants must agree in float64 before they are timed, and then take turns.
+
+    Exit code 1 where one does not agree, and where compare finds something slower.
     """
     words = what or ["steps"]
     if words[0] == "compare":
@@ -147,12 +148,11 @@ def _kernels(backend: Backend, batches: Sequence[int], words: Sequence[str], rep
             rows.append((each["group"], "", ""))
         rows.append((f"  {each['layer']}", each["algorithm"], each["why"]))
     say("kernels: the algorithm of each layer's products\n")
-    _table(("layer", "algorithm", "why"), rows, left=3)
+    _table(("layer", "algorithm", "why"), rows, numbers=False)
 
 
 def _print_suite(rows: Sequence[Row], report: Report) -> None:
-    from npgan.bench.contest import PEERS
-    from npgan.bench.results import OURS, contestants
+    from npgan.bench.results import OURS, PEERS, contestants
 
     if not rows:
         return
@@ -180,7 +180,7 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
                 *(_ratio(row.ratio(peer)) for peer in peers),
             )
         )
-    _table(header, lines, left=1)
+    _table(header, lines)
     reasons: dict[str, str] = {}
     for row in rows:
         for name, reason in row.left_out.items():
@@ -207,6 +207,8 @@ def _compare(first: Path, second: Path) -> bool:
     from npgan.bench.results import load
 
     found = compare(load(first), load(second))
+    if not found.changes and not found.refused:
+        raise ConfigError(f"{first} and {second} have no row in common; run the same suites in both")
     for remark in found.remarks:
         say(f"note: {remark}")
     rows = [
@@ -220,30 +222,27 @@ def _compare(first: Path, second: Path) -> bool:
         )
         for change in found.changes
     ]
-    if rows:
-        _table(("work", "before", "after", "ratio", "noise", ""), rows, left=1)
+    _table(("work", "before", "after", "ratio", "noise", ""), rows)
     for row in found.refused:
         say(f"WRONG {row.suite}, {row.title}: {row.refused}")
     for which, names in (("first", found.only_before), ("second", found.only_after)):
         if names:
-            say(f"only in the {which}: {'; '.join(names)}")
-    if not rows and not found.refused:
-        raise ConfigError(f"{first} and {second} have no row in common; run the same suites in both")
+            say(f"only in the {which}: {len(names)} rows, such as {names[0]}")
     worse = sum(change.regressed for change in found.changes) + len(found.refused)
     say(f"\n{worse} of {len(found.changes) + len(found.refused)} worse by more than the noise of both")
     return found.ok
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> None:
+    """Print names and numbers, where the names may be broken, or texts, where the last column may be."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for i, column in enumerate(header):
-        right = i >= left
-        table.add_column(
-            column, header_style="bold", justify="right" if right else "left", no_wrap=right, overflow="fold"
-        )
+        breaks = i == 0 if numbers else i == len(header) - 1
+        justify: Literal["left", "right"] = "right" if numbers and i else "left"
+        table.add_column(column, header_style="bold", justify=justify, no_wrap=not breaks, overflow="fold")
     for row in rows:
         bad = any(word in row for word in ("WRONG", "SLOWER", "MORE"))
         table.add_row(*row, style="red" if bad else "bold" if not any(row[1:]) else None)

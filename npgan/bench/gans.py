@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
-from npgan.layers import Conv2d, ConvTranspose2d, Dense, Layer
+from npgan.layers import Conv2d, ConvTranspose2d, Dense, Flatten, Layer, Reshape
 from npgan.layers.base import Spec
 from npgan.network import Network
 from npgan.recipes import RECIPES, Fit
@@ -148,7 +148,7 @@ def critic_flops(D: Network, batch: int) -> float:
     direction does not vanish: it and the weight gradient's second term come on top.
     """
     d, first = _products(D, batch)
-    curved = any(layer.curved for _, layer, _ in D.rows)
+    curved = any(layer.curved for _, layer, _ in D.rows if not isinstance(layer, Flatten | Reshape))
     return 2 * (3 * d - first) + 4 * d + (2 * d - first if curved else 0.0)
 
 

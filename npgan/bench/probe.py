@@ -64,16 +64,18 @@ def _startup(recipe: str, out: str, since: str) -> float:
 def _memory(contestant: str, gan: str, batch: str) -> int:
     """Return the peak of resident bytes in a training step, above what the process has with all libraries in use.
 
-    A step with few channels first loads and compiles everything.
+    A step of a narrow network first loads and compiles everything.
     """
     from dataclasses import replace
 
     from npgan.backend import get_backend
     from npgan.bench.gans import GANS
     from npgan.bench.steps import step_makers
+    from npgan.recipes import RECIPES
 
     full = next(each for each in GANS if each.name == gan)
-    small, backend = replace(full, model=(("channels", 16),)), get_backend("cpu")
+    width = next(name for name in ("channels", "width") if name in RECIPES[full.recipe].settings["model"])
+    small, backend = replace(full, model=((width, 16),)), get_backend("cpu")
     step_makers(small, 2, "float32", backend)[contestant]().run()
     gc.collect()
     base = _resident()

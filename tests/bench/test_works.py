@@ -1,0 +1,130 @@
+"""Every contestant of every suite computes what plain NumPy does; the frameworks too, where they are installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npgan.backend import get_backend
+from npgan.bench import suites
+from npgan.bench.algorithms import algorithms
+from npgan.bench.contest import EXACT
+from npgan.bench.results import OURS, REFERENCE
+from npgan.errors import ConfigError
+
+CPU = get_backend("cpu")
+
+
+def works(suite, words=()):
+    return suites.select([suite], CPU, [], words)
+
+
+def error(work, name, count=2):
+    makers = work.make("float64", True)
+    ours, other = (
+        np.stack([np.array(each.result()) for _ in range(count)]) for each in (makers[OURS](), makers[name]())
+    )
+    assert ours.shape == other.shape
+    return np.abs(ours - other).max() / np.abs(ours).max()
+
+
+def checked(suite, name):
+    left = [work for work in works(suite) if "dcgan-64" not in work.name and name in work.make("float64", True)]
+    assert left
+    for work in left:
+        assert error(work, name) < EXACT, work
+        for each in (work.make("float32", False)[key]() for key in (OURS, name)):
+            each.result()
+            each.run()
+
+
+@pytest.mark.parametrize("suite", ["steps", "layers", "products"])
+def test_reference(tiny, suite):
+    checked(suite, REFERENCE)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("suite", ["steps", "layers", "products"])
+@pytest.mark.parametrize("name", ["PyTorch", "NHWC"])
+def test_pytorch(tiny, suite, name):
+    checked(suite, name)
+
+
+@pytest.mark.peer
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_compiled(tiny):
+    (work,) = works("steps", ["ring"])
+    assert error(work, "compile") < EXACT
+
+
+@pytest.mark.parametrize("suite", ["steps", "products"])
+def test_jax(tiny, suite):
+    pytest.importorskip("jax")
+    checked(suite, "JAX")
+
+
+def test_a_wrong_derivative_is_seen_in_a_step(tiny, monkeypatch):
+    from npgan.layers import LeakyReLU
+
+    (work,) = works("steps", ["ring"])
+    assert error(work, REFERENCE) < EXACT
+    makers, right = work.make("float64", True), LeakyReLU.backward
+    expected = [makers[REFERENCE]().result() for _ in range(2)]
+
+    def wrong(self, f):
+        right(self, f)
+        if f.dx is not None:
+            f.dx[0] *= 1.001
+
+    monkeypatch.setattr(LeakyReLU, "backward", wrong)
+    ours = makers[OURS]()
+    found = [ours.result() for _ in range(2)]
+    assert np.abs(found[0] / expected[0] - 1).max() < EXACT  # losses before any update
+    assert np.abs(found[1] / expected[1] - 1).max() > EXACT
+
+
+def test_names_are_unique():
+    for suite in suites.SUITES:
+        keys = [(work.suite, work.group, work.name) for work in works(suite)]
+        assert len(keys) == len(set(keys))
+        assert all(suite == key[0] for key in keys)
+
+
+def test_every_strided_layer_of_dcgan_64_is_there():
+    names = [work.name for work in works("layers", ["dcgan-64"])]
+    for layer in ("D/2 conv 4/2, 64 to 128 at 32", "G/10 tconv 4/2, 128 to 64 at 16", "D/0 conv 4/2, 3 to 64 at 64"):
+        for what in ("forward", "data", "weight"):
+            assert f"{layer}, {what}" in names
+
+
+def test_select():
+    assert [work.name for work in works("steps", ["RING, batch 64", "mlp-1024"])] == [
+        "ring, batch 64",
+        "mlp-1024, batch 128",
+    ]
+    batches = suites.select(["steps"], CPU, [3, 5], ["mlp-1024"])
+    assert [work.name for work in batches] == ["mlp-1024, batch 3", "mlp-1024, batch 5"]
+    assert {work.suite for work in suites.select(["all"], CPU, [], [])} == set(suites.SUITES)
+    assert suites.select(["kernels"], CPU, [], ["anything"]) == []
+    with pytest.raises(ConfigError, match="did you mean steps"):
+        suites.select(["step"], CPU, [], [])
+    with pytest.raises(ConfigError, match="ring, batch 64"):
+        suites.select(["steps"], CPU, [], ["nothing has this"])
+
+
+def test_the_gpu_has_no_processes():
+    class Gpu:
+        name = "gpu"
+
+    assert not {work.suite for work in suites.select(["all"], Gpu(), [], [])} & {"memory", "startup"}
+    with pytest.raises(ConfigError, match="memory measures processes"):
+        suites.select(["memory"], Gpu(), [], [])
+
+
+def test_algorithms():
+    found = {each["layer"]: each for each in algorithms(CPU, [])}
+    assert "Winograd" in found["D/2 conv 4/2, 64 to 128 at 32"]["algorithm"]
+    assert "Winograd" in found["G/10 tconv 4/2, 128 to 64 at 16"]["algorithm"]
+    assert found["D/5 dense 1024 to 1"]["algorithm"] == "matrix product"
+    assert all(each["algorithm"] and each["why"] for each in found.values())
+    assert {each["algorithm"] for each in algorithms(get_backend("reference"), [])} == {"matrix product", "reference"}

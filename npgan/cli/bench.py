@@ -194,10 +194,10 @@ def _print_end(report: Report) -> None:
     if report.roofline:
         gemm, copy = report.roofline["gemm"], report.roofline["copy"]
         say(f"\npeaks of this machine: matrix product {gemm / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.1f} GB/s, float32")
-        say("rate: operations of the direct algorithm a second, so Winograd can pass 100%; elementwise: bytes moved")
+        say("rate: operations of the direct algorithm (Winograd does with fewer), or bytes moved, a second")
     if report.spread is not None:
         percent = 100 * (report.spread - 1)
-        say(f"the control, the same product of NumPy's throughout, varied by {percent:.0f}% (10th to 90th percentile)")
+        say(f"the control, one product of NumPy's throughout, varied by {percent:.0f}% (10th to 90th percentile)")
         if report.spread > _NOISY:
             say(f"noisy: distrust ratios under {report.spread:.2f}")
 

@@ -32,12 +32,14 @@ class _Torch:
         if compiled:  # what was compiled before counts against a limit, beyond which it would quietly run uncompiled
             self.torch._dynamo.reset()
 
-    def network(self, network: Network) -> tuple[Any, Any]:
-        """Return the network's modules, and what to call."""
+    def modules(self, network: Network) -> Any:
+        """Return the network's modules, where and as they are to be."""
         modules = convert(network).to(self.device)
-        if self.channels_last:
-            modules = modules.to(memory_format=self.torch.channels_last)
-        return modules, self.torch.compile(modules, dynamic=False) if self.compiled else modules
+        return modules.to(memory_format=self.torch.channels_last) if self.channels_last else modules
+
+    def compile(self, function: Any) -> Any:
+        """Return what to call for a function."""
+        return self.torch.compile(function, dynamic=False) if self.compiled else function
 
     def tensor(self, x: Array) -> Any:
         """Return a batch as this contestant likes it best."""
@@ -62,28 +64,36 @@ class TorchStep(_Torch):
 
     def __init__(self, G: Network, D: Network, z: Array, x: Array, **how: Any) -> None:
         super().__init__(**how)
-        pairs = [self.network(n) for n in (G, D)]
-        self.calls = [call for _, call in pairs]
-        self.weights_of_d = list(pairs[1][0].parameters())
-        self.adams = [self.adam(modules, *STEP) for modules, _ in pairs]
+        g, d = self.modules(G), self.modules(D)
+        self.weights_of_d = list(d.parameters())
+        self.adams = [self.adam(modules, *STEP) for modules in (g, d)]
         self.z, self.x = self.tensor(z), self.tensor(x)
-        self.ones, self.zeros = (
+        ones, zeros = (
             self.torch.full((len(x), 1), value, dtype=self.z.dtype, device=self.device) for value in (1.0, 0.0)
         )
+        bce = self.torch.nn.functional.binary_cross_entropy_with_logits
+
+        # A whole loss is one graph for the compiler: fewer calls than a network each.
+        def loss_of_d(x: Any, fake: Any) -> Any:
+            return bce(d(x), ones) + bce(d(fake), zeros)
+
+        def loss_of_g(fake: Any) -> Any:
+            return bce(d(fake), ones)
+
+        self.generate, self.loss_of_d, self.loss_of_g = map(self.compile, (g, loss_of_d, loss_of_g))
 
     def run(self) -> tuple[Any, Any]:
         """Take a step."""
-        bce = self.torch.nn.functional.binary_cross_entropy_with_logits
-        (G, D), (adam_g, adam_d) = self.calls, self.adams
+        adam_g, adam_d = self.adams
         adam_d.zero_grad()
-        fake = G(self.z)
-        loss_d = bce(D(self.x), self.ones) + bce(D(fake.detach()), self.zeros)
+        fake = self.generate(self.z)
+        loss_d = self.loss_of_d(self.x, fake.detach())
         loss_d.backward()
         adam_d.step()
         adam_g.zero_grad()
         for parameter in self.weights_of_d:
             parameter.requires_grad_(False)
-        loss_g = bce(D(fake), self.ones)
+        loss_g = self.loss_of_g(fake)
         loss_g.backward()
         for parameter in self.weights_of_d:
             parameter.requires_grad_(True)
@@ -102,22 +112,22 @@ class TorchCritic(_Torch):
     def __init__(self, D: Network, penalty: str, real: Array, fake: Array, points: Array, **how: Any) -> None:
         super().__init__(**how)
         self.D, self.penalty = D, penalty
-        self.modules, self.call = self.network(D)
-        self.optimizer = self.adam(self.modules, *CRITIC)
+        self.critic = self.modules(D)
+        self.optimizer = self.adam(self.critic, *CRITIC)
         self.real, self.fake, self.points = (self.tensor(x) for x in (real, fake, points))
         self.points.requires_grad_()
 
     def _backward(self) -> None:
         self.optimizer.zero_grad()
-        (g,) = self.torch.autograd.grad(self.call(self.points).sum(), self.points, create_graph=True)
+        (g,) = self.torch.autograd.grad(self.critic(self.points).sum(), self.points, create_graph=True)
         norms = g.flatten(1).square().sum(1)
         charge = 10.0 * (norms.sqrt() - 1.0).square().mean() if self.penalty == "wgan-gp" else 5.0 * norms.mean()
-        (self.call(self.fake).mean() - self.call(self.real).mean() + charge).backward()
+        (self.critic(self.fake).mean() - self.critic(self.real).mean() + charge).backward()
 
     def result(self) -> Array:
         """Return the gradient."""
         self._backward()
-        return gradients(self.D, self.modules)
+        return gradients(self.D, self.critic)
 
     def run(self) -> None:
         """Take a step."""
@@ -132,11 +142,11 @@ class TorchProduct(_Torch):
     def __init__(self, network: Network, x: Array, u: Array, **how: Any) -> None:
         super().__init__(**how)
         self.of = network
-        self.modules, call = self.network(network)
-        self.parameters = list(self.modules.parameters())
-        y = call(self.tensor(x))
+        self.network = self.modules(network)
+        self.parameters = list(self.network.parameters())
+        y = self.network(self.tensor(x))
         self.gradient = self.torch.autograd.grad(0.5 * y.square().mean(), self.parameters, create_graph=True)
-        self.u = tensors(network, self.modules, u)
+        self.u = tensors(network, self.network, u)
 
     def run(self) -> Any:
         """Multiply."""
@@ -147,7 +157,7 @@ class TorchProduct(_Torch):
     def result(self) -> Array:
         """Return the product."""
         products = {id(p): product for p, product in zip(self.parameters, self.run(), strict=True)}
-        return flat(self.of, self.modules, lambda parameter: products[id(parameter)])
+        return flat(self.of, self.network, lambda parameter: products[id(parameter)])
 
 
 class TorchLayerMap(_Torch):
@@ -156,20 +166,20 @@ class TorchLayerMap(_Torch):
     def __init__(self, network: Network, what: str, x: Array, dy: Array, **how: Any) -> None:
         super().__init__(**how)
         self.of, self.what = network, what
-        self.modules, self.call = self.network(network)
-        self.weights = list(self.modules.parameters())
+        self.layer = self.modules(network)
+        self.weights = list(self.layer.parameters())
         self.x, self.dy = self.tensor(x), self.tensor(dy)
         for weight in self.weights:
             weight.requires_grad_(what in ("weight", "backward"))
         self.x.requires_grad_(what in ("data", "backward"))
         self.wanted = [*([self.x] if self.x.requires_grad else []), *(w for w in self.weights if w.requires_grad)]
-        self.y = None if what == "forward" else self.call(self.x)
+        self.y = None if what == "forward" else self.layer(self.x)
 
     def run(self) -> Any:
         """Compute it."""
         if self.what == "forward":
             with self.torch.no_grad():
-                found = [self.call(self.x)]
+                found = [self.layer(self.x)]
         else:
             found = self.torch.autograd.grad(self.y, self.wanted, self.dy, retain_graph=True)
         self.wait()
@@ -183,5 +193,5 @@ class TorchLayerMap(_Torch):
             parts.append(back(found.pop(0).detach()).cpu().numpy().reshape(-1))
         if self.what in ("weight", "backward"):
             given = {id(w): g for w, g in zip(self.weights, found, strict=True)}
-            parts.append(flat(self.of, self.modules, lambda parameter: given[id(parameter)]))
+            parts.append(flat(self.of, self.layer, lambda parameter: given[id(parameter)]))
         return np.concatenate(parts)

@@ -10,6 +10,10 @@ from npgan.bench.gans import GANS, chosen, geometry, inputs
 from npgan.bench.layers import describe
 from npgan.bench.ours import has_products
 from npgan.layers import Dense, Layer
+from npgan.network import Network
+from npgan.network.stacks import find_stacks
+
+_STACK = "stack", "one compiled sweep with neighbours"
 
 
 def algorithms(backend: Backend, batches: Sequence[int]) -> list[dict[str, str]]:
@@ -17,12 +21,14 @@ def algorithms(backend: Backend, batches: Sequence[int]) -> list[dict[str, str]]
     found, seen = [], set()
     for gan in GANS:
         for batch in chosen(gan.batches[-1:], batches):
-            for network in gan.networks("float32", "cpu"):
+            for network in gan.networks("float32", backend):
+                stacked = _stacked(network, batch)
                 for path, layer, x in inputs(network, batch):
-                    if not has_products(layer) or (repr(layer), x) in seen:
+                    key = repr(layer), x, path in stacked
+                    if not has_products(layer) or key in seen:
                         continue
-                    seen.add((repr(layer), x))
-                    algorithm, why = choice(backend, layer, x)
+                    seen.add(key)
+                    algorithm, why = _STACK if path in stacked else choice(backend, layer, x)
                     found.append(
                         {
                             "group": f"{gan.name}, batch {batch}",
@@ -32,6 +38,14 @@ def algorithms(backend: Backend, batches: Sequence[int]) -> list[dict[str, str]]
                         }
                     )
     return found
+
+
+def _stacked(network: Network, batch: int) -> set[str]:
+    """Return the paths of the layers that a Pass runs together with their neighbours."""
+    if not network.backend.fuses:
+        return set()
+    program = network.trace(batch)
+    return {network.relative(program.ops[i].path) for run in find_stacks(program) for i in run}
 
 
 def choice(backend: Backend, layer: Layer, x: Shape) -> tuple[str, str]:

@@ -56,8 +56,12 @@ def speedup_plot(report: Report, path: Path) -> None:
     panels = figure.subplots(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
     names = [name for name in contestants(rows) if name != OURS]
     colors = {name: _COLORS[list(PEERS).index(name)] for name in names}
+    ratios = [row.ratio(name) or 1.0 for row in rows for name in names]
+    low, high = min([*ratios, 0.9]), max([*ratios, 2.0])
+    room = (high / low) ** 0.12  # for the numbers at the ends of bars
+    limits = low / room, high * room
     for axes, part in zip(panels, parts, strict=True):
-        _panel(axes, part, colors)
+        _panel(axes, part, colors, limits)
     handles = [panels[0].barh([0], [0], color=colors[name], label=PEERS[name]) for name in names]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(names)), frameon=False, fontsize=10)
     machine = report.about.get("machine", {})
@@ -73,10 +77,10 @@ def speedup_plot(report: Report, path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-def _panel(axes: Axes, rows: Sequence[Row], colors: dict[str, str]) -> None:
+def _panel(axes: Axes, rows: Sequence[Row], colors: dict[str, str], limits: tuple[float, float]) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-    place, ticks, ratios = 0.0, [], []
+    place, ticks = 0.0, []
     for row in rows:
         top = place
         for name in (name for name in colors if name in row.samples):
@@ -93,14 +97,12 @@ def _panel(axes: Axes, rows: Sequence[Row], colors: dict[str, str]) -> None:
                 va="center",
                 fontsize=8,
             )
-            ratios.append(ratio)
             place += 1.0
         ticks.append((top + place - 1.0) / 2)
         place += 0.6
     axes.set_xscale("log")
-    low, high = min([*ratios, 0.9]), max([*ratios, 2.0])
-    axes.set_xlim(low / 1.25, high * 1.25)
-    wide = high / low > 100  # then a label for each decade, or they run into each other
+    axes.set_xlim(*limits)
+    wide = limits[1] / limits[0] > 1000  # then a label for each decade, or they run into each other
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}x")
     axes.xaxis.set_minor_locator(NullLocator())

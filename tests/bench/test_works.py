@@ -125,6 +125,7 @@ def test_algorithms():
     found = {each["layer"]: each for each in algorithms(CPU, [])}
     assert "Winograd" in found["D/2 conv 4/2, 64 to 128 at 32"]["algorithm"]
     assert "Winograd" in found["G/10 tconv 4/2, 128 to 64 at 16"]["algorithm"]
-    assert found["D/5 dense 1024 to 1"]["algorithm"] == "matrix product"
+    assert found["G/2 dense 1024 to 1024"]["algorithm"] == "matrix product"
+    assert found["G/2 dense 128 to 128"]["algorithm"] == "stack"
     assert all(each["algorithm"] and each["why"] for each in found.values())
     assert {each["algorithm"] for each in algorithms(get_backend("reference"), [])} == {"matrix product", "reference"}

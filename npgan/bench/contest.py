@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from npgan.bench.results import COMPILED, JAX, NHWC, OURS, REFERENCE, TORCH, Row
 from npgan.bench.timing import interleaved
 
 EXACT, SINGLE = 1e-9, 1e-2
-"""Largest difference, relative to the largest element, in float64 and at the timed size in float32.
+"""Largest difference of an array, relative to its largest element, in float64 and at the timed size in float32.
 
 The first finds wrong derivatives; the second, an algorithm that is wrong at that size alone, whatever it rounds.
 """
@@ -27,8 +27,8 @@ class AbsentError(Exception):
 class Contestant(Protocol):
     """Somebody who can do the work."""
 
-    def result(self) -> Array:
-        """Do it once and return numbers on which all must agree, on the host."""
+    def result(self) -> list[Array]:
+        """Do it once and return arrays on which all must agree, on the host."""
 
     def run(self) -> object:
         """Do it once, and return when it is done: this is timed."""
@@ -77,7 +77,7 @@ class Work:
         ``make(dtype, small)`` returns who could do it, by name: functions that build a contestant, all from the same
         weights and batches. `small` asks for a small batch, for the check.
     checks : int
-        How many results in a row must agree.
+        How many results in a row must agree, in float64.
     flops, nbytes : float, optional
         As in `Row`.
     """
@@ -116,7 +116,7 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
         return peers or name in (OURS, REFERENCE)
 
     exact = _results(work.make("float64", True), wanted, work.checks, row)[1]
-    row.agreement = {name: _difference(result, exact[OURS]) for name, result in exact.items() if name != OURS}
+    row.agreement = {name: difference(result, exact[OURS]) for name, result in exact.items() if name != OURS}
     row.refused = _refusal(row.agreement, EXACT, "in float64")
     if row.refused:
         return row, ()
@@ -124,7 +124,7 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
         work.make("float32", False), lambda name: name in exact and (peers or name == OURS), 1, row
     )
     row.refused = _refusal(
-        {name: _difference(result, single[OURS]) for name, result in single.items()}, SINGLE, "in float32, as timed"
+        {name: difference(result, single[OURS]) for name, result in single.items()}, SINGLE, "in float32, as timed"
     )
     if row.refused:
         return row, ()
@@ -136,7 +136,7 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
 
 def _results(
     makers: Makers, wanted: Callable[[str], bool], count: int, row: Row
-) -> tuple[dict[str, Contestant], dict[str, Array]]:
+) -> tuple[dict[str, Contestant], dict[str, list[Array]]]:
     """Return contestants and their results; who fails is left out, with the reason in the row."""
     entrants, results = {}, {}
     for name, make in makers.items():
@@ -144,7 +144,7 @@ def _results(
             continue
         try:
             entrant = make()
-            result = np.stack([np.array(entrant.result()) for _ in range(count)])
+            result = [np.array(part) for _ in range(count) for part in entrant.result()]
         except Exception as error:
             if name in (OURS, REFERENCE):
                 raise
@@ -162,13 +162,18 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
 
 
-def _difference(found: Array, expected: Array) -> float | None:
-    """Return the largest difference relative to the largest element; None for another shape, NaN or infinity."""
-    if found.shape != expected.shape:
+def difference(found: Sequence[Array], expected: Sequence[Array]) -> float | None:
+    """Return the largest difference of two results, each array's relative to its largest element.
+
+    None where a shape is another, or something is not finite.
+    """
+    if [part.shape for part in found] != [part.shape for part in expected]:
         return None
-    scale: Any = np.abs(expected).max(initial=0.0)
-    error = float(np.abs(found - expected).max(initial=0.0) / (scale or 1.0))
-    return error if np.isfinite(error) else None
+    errors = []
+    for mine, theirs in zip(found, expected, strict=True):
+        scale: Any = np.abs(theirs).max(initial=0.0)
+        errors.append(float(np.abs(mine - theirs).max(initial=0.0) / (scale or 1.0)))
+    return max(errors) if np.isfinite(errors).all() else None
 
 
 def _refusal(differences: Mapping[str, float | None], allowed: float, where: str) -> str | None:

@@ -61,6 +61,7 @@ class JaxStep(_Jax):
 
         self._step = jax.jit(step, donate_argnums=0)
         self.players = tuple((w := weights(n), self.moments(w)) for n in (G, D))
+        self.networks = G, D
         self.z, self.x, self.t = jax.numpy.asarray(z), jax.numpy.asarray(x), 0
 
     def run(self) -> Any:
@@ -70,9 +71,20 @@ class JaxStep(_Jax):
         self.jax.block_until_ready(self.players)
         return losses
 
-    def result(self) -> Array:
-        """Return both losses of a step."""
-        return np.array([float(loss) for loss in self.run()])
+    def result(self) -> list[Array]:
+        """Return the losses of a step, and the gradients of D and G, as Adam's first moments tell them."""
+        before = self._first_moments()
+        losses = np.array([float(loss) for loss in self.run()])
+        b1 = STEP.betas[0]
+        g, d = ((m - b1 * old) / (1 - b1) for m, old in zip(self._first_moments(), before, strict=True))
+        return [losses, d, g]
+
+    def _first_moments(self) -> list[Array]:
+        found = []
+        for network, (_, moments) in zip(self.networks, self.players, strict=True):
+            first = [{name: pair[0] for name, pair in layer.items()} for layer in moments]
+            found.append(flat(network, first))
+        return found
 
 
 class JaxCritic(_Jax):
@@ -97,9 +109,9 @@ class JaxCritic(_Jax):
         self.m = self.moments(self.w)
         self.batch = [jnp.asarray(array) for array in (real, fake, points)]
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the gradient."""
-        return flat(self.D, self._gradient(self.w, *self.batch))
+        return [flat(self.D, self._gradient(self.w, *self.batch))]
 
     def run(self) -> None:
         """Take a step."""
@@ -126,6 +138,6 @@ class JaxProduct(_Jax):
         """Multiply."""
         return self.jax.block_until_ready(self._product(self.w, self.x, self.u))
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the product."""
-        return flat(self.of, self.run())
+        return [flat(self.of, self.run())]

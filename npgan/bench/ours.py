@@ -59,10 +59,14 @@ class Step:
         self.rule = Alternating(game, player_g, player_d, latent, backend.random(0))
         self.backend, self.x, self.count = backend, backend.asarray(x), 0
 
-    def result(self) -> Array:
-        """Return both losses of a step."""
+    def result(self) -> list[Array]:
+        """Return the losses of a step, and the gradients of D and G.
+
+        Losses alone would not do: Adam hides a gradient's size, and a wrong one shows in them late.
+        """
         found = self.run()
-        return np.array([found["loss_d"], found["loss_g"]])
+        gradients = [self.backend.to_host(player.gradient) for player in (self.rule.D, self.rule.G)]
+        return [np.array([found["loss_d"], found["loss_g"]]), *gradients]
 
     def run(self) -> dict[str, float]:
         """Take a step."""
@@ -102,9 +106,9 @@ class Critic:
         self.penalized.at(points, g, accumulate=True)
         return g
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the gradient."""
-        return self.backend.to_host(self._gradient())
+        return [self.backend.to_host(self._gradient())]
 
     def run(self) -> None:
         """Take a step."""
@@ -141,10 +145,10 @@ class Product:
         self.p.rbackward(ry * ry.dtype.type(self.curvature), rdtheta=self.out, rdx=False)
         self.backend.synchronize()
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the product."""
         self.run()
-        return self.backend.to_host(self.out)
+        return [self.backend.to_host(self.out)]
 
 
 class LayerMap:
@@ -186,7 +190,7 @@ class LayerMap:
             self.layer.backward(self.f)
         self.backend.synchronize()
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return it."""
         self.run()
         choices: dict[str, list[Any]] = {
@@ -195,7 +199,7 @@ class LayerMap:
             "weight": [self.grad],
             "backward": [self.f.dx, self.grad],
         }
-        return np.concatenate([self.backend.to_host(array).reshape(-1) for array in choices[self.what]])
+        return [self.backend.to_host(array) for array in choices[self.what]]
 
 
 def has_products(layer: object) -> bool:

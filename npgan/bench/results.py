@@ -79,8 +79,8 @@ class Row:
     samples : dict of str to Sample
         By contestant.
     agreement : dict of str to float or None
-        By contestant: the largest difference from npgan's result in float64, relative to its largest element; None
-        where it is not finite, or the result has another shape.
+        By contestant: the largest difference from npgan's result in float64, each array's relative to its largest
+        element; None where it is not finite, or there is another shape.
     left_out : dict of str to str
         Why a contestant is missing.
     refused : str or None

@@ -65,6 +65,7 @@ class TorchStep(_Torch):
     def __init__(self, G: Network, D: Network, z: Array, x: Array, **how: Any) -> None:
         super().__init__(**how)
         g, d = self.modules(G), self.modules(D)
+        self.players = [(D, d), (G, g)]
         self.weights_of_d = list(d.parameters())
         self.adams = [self.adam(modules, *STEP) for modules in (g, d)]
         self.z, self.x = self.tensor(z), self.tensor(x)
@@ -101,9 +102,10 @@ class TorchStep(_Torch):
         self.wait()
         return loss_d, loss_g
 
-    def result(self) -> Array:
-        """Return both losses of a step."""
-        return np.array([float(loss.detach()) for loss in self.run()])
+    def result(self) -> list[Array]:
+        """Return the losses of a step, and the gradients of D and G."""
+        losses = np.array([float(loss.detach()) for loss in self.run()])
+        return [losses, *(gradients(network, modules) for network, modules in self.players)]
 
 
 class TorchCritic(_Torch):
@@ -124,10 +126,10 @@ class TorchCritic(_Torch):
         charge = 10.0 * (norms.sqrt() - 1.0).square().mean() if self.penalty == "wgan-gp" else 5.0 * norms.mean()
         (self.critic(self.fake).mean() - self.critic(self.real).mean() + charge).backward()
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the gradient."""
         self._backward()
-        return gradients(self.D, self.critic)
+        return [gradients(self.D, self.critic)]
 
     def run(self) -> None:
         """Take a step."""
@@ -154,10 +156,10 @@ class TorchProduct(_Torch):
         self.wait()
         return found
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return the product."""
         products = {id(p): product for p, product in zip(self.parameters, self.run(), strict=True)}
-        return flat(self.of, self.network, lambda parameter: products[id(parameter)])
+        return [flat(self.of, self.network, lambda parameter: products[id(parameter)])]
 
 
 class TorchLayerMap(_Torch):
@@ -185,13 +187,13 @@ class TorchLayerMap(_Torch):
         self.wait()
         return found
 
-    def result(self) -> Array:
+    def result(self) -> list[Array]:
         """Return it, as npgan has it."""
         found = list(self.run())
         parts = []
         if self.what != "weight":
-            parts.append(back(found.pop(0).detach()).cpu().numpy().reshape(-1))
+            parts.append(back(found.pop(0).detach()).cpu().numpy())
         if self.what in ("weight", "backward"):
             given = {id(w): g for w, g in zip(self.weights, found, strict=True)}
             parts.append(flat(self.of, self.layer, lambda parameter: given[id(parameter)]))
-        return np.concatenate(parts)
+        return parts

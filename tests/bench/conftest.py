@@ -34,7 +34,7 @@ class Fixed:
     ran: int = 0
 
     def result(self):
-        return np.array(self.values)
+        return [np.array(self.values)]
 
     def run(self):
         self.ran += 1

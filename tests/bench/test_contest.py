@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgan.bench.contest import AbsentError, contest, peers, reason
+from npgan.bench.contest import AbsentError, contest, difference, peers, reason
 
 
 def nothing():
@@ -102,13 +102,22 @@ def test_several_results_must_agree(work, fixed):
         def result(self):
             self.values = np.array(self.values) + (0.1 if self.ran else 0.0)
             self.ran = 1
-            return self.values
+            return [self.values]
 
     from dataclasses import replace
 
     once = work(npgan=fixed(), PyTorch=lambda dtype, small: Drifting())
     assert contest(once, 1, peers=True, control=nothing)[0].refused is None
     assert contest(replace(once, checks=2), 1, peers=True, control=nothing)[0].refused
+
+
+def test_each_array_has_its_own_scale():
+    large, small = np.full(3, 1e6), np.full(2, 1e-6)
+    assert difference([large, small], [large, small]) == 0.0
+    assert difference([large, small * 1.001], [large, small]) == pytest.approx(1e-3)
+    assert difference([large], [large, small]) is None
+    assert difference([np.zeros(2)], [np.zeros(2)]) == 0.0
+    assert difference([np.zeros((0,))], [np.zeros((0,))]) == 0.0
 
 
 def test_reasons():

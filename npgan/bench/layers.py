@@ -17,6 +17,7 @@ from npgan.bench.results import OURS, REFERENCE
 from npgan.layers import Conv2d, ConvTranspose2d, Dense, Flatten, Layer, Reshape
 from npgan.network import Network
 
+_SINGLE = 1e-4  # nothing comes after a layer that could make rounding larger
 _KINDS = {"Conv2d": "conv", "ConvTranspose2d": "tconv", "Dense": "dense", "BatchNorm": "batch norm"}
 
 
@@ -58,6 +59,7 @@ def _maps(group: str, where: str, layer: Layer, x: Shape, backend: Backend) -> l
             partial(_contestants, layer, x, what, backend),
             flops=flops(layer, x) if product else None,
             nbytes=None if product else nbytes[what],
+            single=_SINGLE,
         )
         for what in whats
     ]

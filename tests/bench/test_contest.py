@@ -46,7 +46,7 @@ def test_rounding_is_not_wrong(work, fixed):
 
 def test_what_is_wrong_at_the_timed_size_alone_is_refused(work, fixed):
     def wrong_when_large(dtype, small):
-        return fixed() if small else fixed((1.0, -2.1))
+        return fixed() if small else fixed((1.0, -2.2))
 
     row, _ = contest(work(npgan=wrong_when_large, JAX=fixed()), 1, peers=True, control=nothing)
     assert "in float32, as timed" in row.refused
@@ -118,6 +118,15 @@ def test_each_array_has_its_own_scale():
     assert difference([large], [large, small]) is None
     assert difference([np.zeros(2)], [np.zeros(2)]) == 0.0
     assert difference([np.zeros((0,))], [np.zeros((0,))]) == 0.0
+
+
+def test_sizes():
+    # One element of a thousand is off: much for the largest, little for the norm.
+    x = np.ones(1000)
+    y = x.copy()
+    y[7] += 0.1
+    assert difference([y], [x]) == pytest.approx(0.1)
+    assert difference([y], [x], 2) == pytest.approx(0.1 / np.sqrt(1000))
 
 
 def test_reasons():

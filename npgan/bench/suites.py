@@ -57,11 +57,16 @@ def select(names: Sequence[str], backend: Backend, batches: Sequence[int], words
     found = [work for name in wanted for work in SUITES[name](backend, batches)]
     if not words:
         return found
-    left = [work for work in found if matches(f"{work.suite} {work.group} {work.name}", words)]
+    left = [work for work in found if matches(title(work), words)]
     if found and not left:
         there = "; ".join(dict.fromkeys(work.group or work.name for work in found))
         raise ConfigError(f"no work has {' or '.join(map(repr, words))} in its name (there are {there})")
     return left
+
+
+def title(work: Work | Errand) -> str:
+    """Return suite, group and name as they are printed, and as `select` looks into them."""
+    return f"{work.suite}, {f'{work.group}: ' if work.group else ''}{work.name}"
 
 
 def matches(text: str, words: Sequence[str]) -> bool:
@@ -97,7 +102,7 @@ def run(
         say("the machine's peaks")
         report.roofline = roofline(backend, min(rounds, 7))
     for i, work in enumerate(works, 1):
-        say(f"{i} of {len(works)}: {work.suite}, {f'{work.group}: ' if work.group else ''}{work.name}")
+        say(f"{i} of {len(works)}: {title(work)}")
         if isinstance(work, Errand):
             row = work.measure(rounds, peers)
         else:

@@ -12,7 +12,7 @@ from statistics import median
 TURN = 0.05  # seconds of timed calls in a turn, at the least
 _MOST_CALLS = 200  # of them
 _LONGEST = 40.0  # seconds that one contestant may take in all; slow ones sit out rounds
-_FEWEST = 3  # rounds that everybody takes part in
+_FEWEST = 3  # rounds that everybody takes part in, or one where a call alone is longer than a third of that
 _SLOW = 1.0  # seconds: a call that long needs no other before it to warm up
 _NAP = 0.01
 
@@ -55,13 +55,19 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def _stride(rounds: int, length: float) -> int:
+    """Return every how many rounds a contestant with calls of this length has a turn."""
+    fewest = _FEWEST if length * _FEWEST < _LONGEST else 1
+    return max(1, min(rounds // fewest, ceil(rounds * length / _LONGEST)))
+
+
 def interleaved(
     calls: Mapping[str, Callable[[], object]], rounds: int, *, turn: float = TURN
 ) -> dict[str, tuple[float, ...]]:
     """Return seconds by contestant, one value a round: the median of the calls of its turn.
 
     In each round every contestant has a turn, in changing order: wait until it is quiet, one call that is not timed,
-    then as many as fill `turn` seconds. One that takes very long sits out rounds, evenly, but has three at the least.
+    then as many as fill `turn` seconds. One that takes very long sits out rounds, evenly.
 
     Parameters
     ----------
@@ -76,9 +82,7 @@ def interleaved(
         settle()
         lengths[name] = timed(call)
     counts = {name: min(_MOST_CALLS, ceil(turn / length)) for name, length in lengths.items()}
-    strides = {
-        name: max(1, min(rounds // _FEWEST, ceil(rounds * length / _LONGEST))) for name, length in lengths.items()
-    }
+    strides = {name: _stride(rounds, length) for name, length in lengths.items()}
     found: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
     with no_collection():

@@ -139,7 +139,7 @@ def _kernels(backend: Backend, batches: Sequence[int], words: Sequence[str], rep
     from npgan.bench.suites import matches
 
     found = [
-        each for each in algorithms(backend, batches) if matches(f"kernels {each['group']} {each['layer']}", words)
+        each for each in algorithms(backend, batches) if matches(f"kernels, {each['group']}: {each['layer']}", words)
     ]
     report.algorithms = found
     rows: list[tuple[str, ...]] = []

@@ -44,9 +44,11 @@ def test_a_round_s_value_is_the_median_of_its_calls(log):
 
 
 def test_slow_ones_sit_out_rounds_evenly_and_are_not_warmed_up(log):
-    found = timing.interleaved({"fast": lambda: 0.1, "slow": lambda: 20.0}, 12)
+    calls = {"fast": lambda: 0.1, "slow": lambda: 10.0, "very slow": lambda: 50.0}
+    found = timing.interleaved(calls, 12)
     assert len(found["fast"]) == 12
-    assert found["slow"] == (20.0,) * 3
+    assert found["slow"] == (10.0,) * 4
+    assert found["very slow"] == (50.0,)
 
 
 def test_a_few_rounds_are_for_all(log):

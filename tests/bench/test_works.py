@@ -97,6 +97,7 @@ def test_select():
         "ring, batch 64",
         "mlp-1024, batch 128",
     ]
+    assert [work.name for work in works("steps", ["critic: mlp r1"])] == ["mlp r1, batch 256"]
     batches = suites.select(["steps"], CPU, [3, 5], ["mlp-1024"])
     assert [work.name for work in batches] == ["mlp-1024, batch 3", "mlp-1024, batch 5"]
     assert {work.suite for work in suites.select(["all"], CPU, [], [])} == set(suites.SUITES)

@@ -106,7 +106,8 @@ def _remarks(before: Report, after: Report, spread: float) -> list[str]:
         if before.about.get(what) != after.about.get(what)
     ]
     if before.control and after.control:
-        ratio = Sample(tuple(after.control)).median / Sample(tuple(before.control)).median
+        b, a = (Sample(tuple(value for values in r.control for value in values)).median for r in (after, before))
+        ratio = b / a
         if not 1 / spread < ratio < spread:
             found.append(
                 f"the control, the same work in both, took {ratio:.2f} times as long in the second: "

@@ -145,8 +145,8 @@ class Report:
         Machine, versions, threads, the command, when.
     roofline : dict
         ``gemm`` in operations a second, ``copy`` in bytes a second (read and written), as measured in this run.
-    control : list of float
-        Seconds of the same fixed work throughout the run.
+    control : list of list of float
+        Seconds of the same fixed work throughout the run, row by row.
     rows : list of Row
     algorithms : list of dict
         What the suite ``kernels`` found.
@@ -156,29 +156,31 @@ class Report:
 
     about: dict[str, Any]
     roofline: dict[str, float] = field(default_factory=dict)
-    control: list[float] = field(default_factory=list)
+    control: list[list[float]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     algorithms: list[dict[str, str]] = field(default_factory=list)
     complete: bool = False
 
     @property
     def spread(self) -> float | None:
-        """How many times its 10th percentile the control's 90th is: what a ratio must pass to mean something."""
-        if len(self.control) < 3:
-            return None
-        low, high = np.percentile(self.control, [10, 90])
-        return float(high / low)
+        """How many times its 10th percentile the control's 90th is: what a ratio between runs must pass."""
+        return _spread([value for values in self.control for value in values])
+
+    @property
+    def spread_within(self) -> float | None:
+        """The same of what varied while one row was measured: what a ratio within a row must pass."""
+        return _spread([value / median(values) for values in self.control for value in values])
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        control = Sample(tuple(self.control)).to_dict() if self.control else None
+        control = {"values": self.control, "spread": self.spread, "spread_within": self.spread_within}
         return {
             "format": FORMAT,
             "version": VERSION,
             "complete": self.complete,
             **self.about,
             "roofline": self.roofline,
-            "control": control and {**control, "spread": self.spread},
+            "control": control,
             "rows": [row.to_dict() for row in self.rows],
             "algorithms": self.algorithms,
         }
@@ -188,6 +190,13 @@ class Report:
         from npgan.training.folder import write_atomically
 
         write_atomically(path, (json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _spread(values: list[float]) -> float | None:
+    if len(values) < 3:
+        return None
+    low, high = np.percentile(values, [10, 90])
+    return float(high / low)
 
 
 _SECTIONS = ("format", "version", "complete", "roofline", "control", "rows", "algorithms")
@@ -212,11 +221,10 @@ def load(path: Path) -> Report:
     if table.get("version") != VERSION:
         raise ConfigError(f"{path} has version {table.get('version')!r} of the format, and this npgan reads {VERSION}")
     try:
-        control = table["control"]
         return Report(
             about={key: value for key, value in table.items() if key not in _SECTIONS},
             roofline={str(key): float(value) for key, value in table["roofline"].items()},
-            control=list(Sample.read(control).values) if control else [],
+            control=[list(Sample.read({"values": values}).values) for values in table["control"]["values"]],
             rows=[Row.read(each) for each in table["rows"]],
             algorithms=list(table["algorithms"]),
             complete=bool(table["complete"]),

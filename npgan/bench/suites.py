@@ -107,6 +107,7 @@ def run(
             row = work.measure(rounds, peers)
         else:
             row, seconds = contest(work, rounds, peers=peers, control=fixed)
-            report.control += seconds
+            if seconds:
+                report.control.append(list(seconds))
         report.rows.append(row)
         yield row

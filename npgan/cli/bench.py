@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from npgan.bench.results import Report, Row
 
 _WIDTH = 100
-_NOISY = 1.1  # the control's spread from which a warning is due
+_NOISY = 1.1  # the control's spread within a row from which a warning is due
 
 
 def bench(
@@ -195,11 +195,11 @@ def _print_end(report: Report) -> None:
         gemm, copy = report.roofline["gemm"], report.roofline["copy"]
         say(f"\npeaks of this machine: matrix product {gemm / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.1f} GB/s, float32")
         say("rate: operations of the direct algorithm (Winograd does with fewer), or bytes moved, a second")
-    if report.spread is not None:
-        percent = 100 * (report.spread - 1)
-        say(f"the control, one product of NumPy's throughout, varied by {percent:.0f}% (10th to 90th percentile)")
-        if report.spread > _NOISY:
-            say(f"noisy: distrust ratios under {report.spread:.2f}")
+    if report.spread is not None and report.spread_within is not None:
+        over, within = (100 * (spread - 1) for spread in (report.spread, report.spread_within))
+        say(f"the control, one product of NumPy's, varied by {over:.0f}% over the run, {within:.0f}% within a row")
+        if report.spread_within > _NOISY:
+            say(f"noisy: distrust ratios under {report.spread_within:.2f}")
 
 
 def _compare(first: Path, second: Path) -> bool:

@@ -11,7 +11,7 @@ from npgan.bench.results import Report, Row, Sample
 def report(*values, control=(1.0, 1.0, 1.0), suite="steps", unit="s", about=None, complete=True, refused=None):
     samples = {"npgan": Sample(values)} if values else {}
     row = Row(suite, "", "work", unit=unit, samples=samples, refused=refused)
-    return Report(about or {}, control=list(control), rows=[row], complete=complete)
+    return Report(about or {}, control=[list(control)], rows=[row], complete=complete)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ reports = st.builds(
     Report,
     about=st.fixed_dictionaries({"npgan": st.just("1.0"), "threads": st.integers(1, 64), "machine": st.just({"a": 1})}),
     roofline=st.dictionaries(st.sampled_from(["gemm", "copy"]), st.floats(1, 1e12)),
-    control=st.lists(st.floats(1e-6, 1), max_size=4),
+    control=st.lists(st.lists(st.floats(1e-6, 1), min_size=1, max_size=4), max_size=3),
     rows=st.lists(rows, max_size=3),
     algorithms=st.lists(st.fixed_dictionaries({"layer": st.just("D/0")}), max_size=1),
     complete=st.booleans(),
@@ -44,7 +44,7 @@ def test_round_trip(report, tmp_path_factory):
 
 def test_what_a_row_says(tmp_path):
     row = Row("steps", "", "work", samples={"npgan": Sample((1.0, 2.0, 4.0, 3.0)), "JAX": Sample((5.0,))})
-    Report({}, rows=[row], control=[1.0, 1.0, 1.0, 2.0]).save(tmp_path / "a.json")
+    Report({}, rows=[row], control=[[1.0, 1.0], [1.0, 2.0]]).save(tmp_path / "a.json")
     table = json.loads((tmp_path / "a.json").read_text())
     assert table["format"] == "npgan-bench"
     assert table["rows"][0]["samples"]["npgan"] == {
@@ -54,7 +54,8 @@ def test_what_a_row_says(tmp_path):
         "values": [1.0, 2.0, 4.0, 3.0],
     }
     assert table["rows"][0]["ratios"] == {"JAX": 2.0}
-    assert table["control"]["spread"] == pytest.approx(1.7)
+    assert table["control"]["spread"] == pytest.approx(1.7)  # of 1, 1, 1, 2
+    assert table["control"]["spread_within"] == pytest.approx(1.2333 / 0.7667, rel=1e-3)  # of 1, 1, 2/3, 4/3
     assert row.samples["npgan"].noise == pytest.approx(0.6)
 
 

@@ -118,7 +118,7 @@ def pair(cli, tmp_path):
     before, after = tmp_path / "before.json", tmp_path / "after.json"
     assert cli("bench", *RING, "--no-peers", "--json", before).code == 0
     report = load(before)
-    report.control = [1.0, 1.0, 1.0]
+    report.control = [[1.0, 1.0, 1.0]]
     report.save(before)
     return before, after, report
 

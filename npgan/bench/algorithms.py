@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from npgan.backend.base import Backend, Shape
 from npgan.bench.gans import GANS, chosen, geometry, inputs
@@ -54,16 +53,5 @@ def choice(backend: Backend, layer: Layer, x: Shape) -> tuple[str, str]:
         return "matrix product", "a dense layer is one"
     if backend.name != "cpu":
         return "reference", f"the {backend.name} backend has one algorithm"
-    return _choose(*geometry(layer, x))
-
-
-def _choose(x: Shape, w: Shape, y: Shape, stride: Any, padding: Any, dilation: Any) -> tuple[str, str]:
-    """Ask the kernels; x, w, y are of the one convolution behind a layer and its gradients."""
-    from npgan.kernels.conv import columns, winograd
-
-    if winograd.suits(x, w, y, stride, dilation):
-        return "polyphase Winograd F(2x2, 2x2)", "4x4 of stride 2: 1.78 times fewer products"
-    if columns.is_columns(x, w, y, padding):
-        return "matrix product", "x is its own columns"
-    few = w[:2] == (4, 4) and stride == (2, 2)
-    return "columns", f"Winograd does not pay for {min(w[2:])} channels" if few else "no faster one for this kernel"
+    picked = backend.kernels.conv.choose(*geometry(layer, x))
+    return picked.name, picked.reason

@@ -48,7 +48,7 @@ def describe(layer: Layer, x: Shape) -> str:
 def _maps(group: str, where: str, layer: Layer, x: Shape, backend: Backend) -> list[Work]:
     product = has_products(layer)
     y = _network(layer, x, "float32", "cpu").output_shape
-    whats = ("forward", "data", "weight") if product else ("forward", "backward")
+    whats = ("forward", "data", "weight", "backward") if product else ("forward", "backward")
     # Elementwise: x is read and y written; back, x and dy are read and dx is written.
     nbytes = {"forward": 4.0 * (prod(x) + x[0] * prod(y)), "backward": 4.0 * (2 * prod(x) + x[0] * prod(y))}
     return [
@@ -57,7 +57,7 @@ def _maps(group: str, where: str, layer: Layer, x: Shape, backend: Backend) -> l
             group,
             f"{where} {describe(layer, x)}, {what}",
             partial(_contestants, layer, x, what, backend),
-            flops=flops(layer, x) if product else None,
+            flops=(flops(layer, x) or 0.0) * (1 + (what == "backward")) if product else None,
             nbytes=None if product else nbytes[what],
             single=_SINGLE,
         )

@@ -88,7 +88,7 @@ def test_names_are_unique():
 def test_every_strided_layer_of_dcgan_64_is_there():
     names = [work.name for work in works("layers", ["dcgan-64"])]
     for layer in ("D/2 conv 4/2, 64 to 128 at 32", "G/10 tconv 4/2, 128 to 64 at 16", "D/0 conv 4/2, 3 to 64 at 64"):
-        for what in ("forward", "data", "weight"):
+        for what in ("forward", "data", "weight", "backward"):
             assert f"{layer}, {what}" in names
 
 
@@ -119,8 +119,8 @@ def test_the_gpu_has_no_processes():
 
 def test_algorithms():
     found = {each["layer"]: each for each in algorithms(CPU, [])}
-    assert "Winograd" in found["D/2 conv 4/2, 64 to 128 at 32"]["algorithm"]
-    assert "Winograd" in found["G/10 tconv 4/2, 128 to 64 at 16"]["algorithm"]
+    assert "winograd" in found["D/2 conv 4/2, 64 to 128 at 32"]["algorithm"]
+    assert "winograd" in found["G/10 tconv 4/2, 128 to 64 at 16"]["algorithm"]
     assert found["G/2 dense 1024 to 1024"]["algorithm"] == "matrix product"
     assert found["G/2 dense 128 to 128"]["algorithm"] == "stack"
     assert all(each["algorithm"] and each["why"] for each in found.values())

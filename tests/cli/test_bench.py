@@ -107,7 +107,7 @@ def test_kernels(cli, tmp_path):
     path = tmp_path / "found.json"
     result = cli("bench", "kernels", "--filter", "dcgan-64", "--json", path)
     assert result.code == 0
-    assert "D/2 conv 4/2, 64 to 128 at 32 polyphase Winograd" in " ".join(result.out.split())
+    assert "D/2 conv 4/2, 64 to 128 at 32 winograd" in " ".join(result.out.split())
     assert "ring" not in result.out
     assert max(map(len, result.out.splitlines())) <= 100
     assert {each["group"] for each in json.loads(path.read_text())["algorithms"]} == {"dcgan-64, batch 64"}

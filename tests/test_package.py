@@ -129,6 +129,7 @@ COMPILING = {
     "npgan.kernels.atomic",
     "npgan.kernels.bend",
     "npgan.kernels.product",
+    "npgan.kernels.waiting",
     "npgan.kernels.conv.columns",
     "npgan.kernels.conv.direct",
     "npgan.kernels.conv.outer",

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
+from itertools import cycle
 from queue import SimpleQueue
 from typing import Any
 
@@ -39,36 +40,54 @@ _Task = tuple[Callable[..., Any], tuple[Any, ...], "SimpleQueue[BaseException | 
 class _Worker:
     """A thread and its in-tray.
 
-    A plain queue, as an executor's futures take longer to hand over, and a step has hundreds of them.
+    Waking a thread takes longer than many kernels run. So after a task it looks at a word of memory for a while, by
+    compiled code that does not hold the GIL, before it sleeps at its tray; and who waits for it looks at another word.
     """
 
     def __init__(self, number: int) -> None:
+        from npgan.kernels.waiting import watch
+
+        self._watch: Any = watch
         self._tray: SimpleQueue[_Task] = SimpleQueue()
-        self._wanted = np.zeros(8, np.int64)  # a cache line; the first word calls the thread back to its tray
+        self._wanted = np.zeros(8, np.int64)  # a cache line; not 0: there is something in the tray
+        self._finished = np.zeros(8, np.int64)  # how many tasks are done
+        self._given = 0
         self._invited = False
         threading.Thread(target=self._work, name=f"npgan-{number}", daemon=True).start()
 
-    def give(self, task: _Task) -> None:
-        """Have a task done, as soon as may be."""
-        self._wanted[0] = 1
+    def give(self, task: _Task) -> int:
+        """Have a task done, as soon as may be; return its number."""
+        self._given += 1
         self._tray.put(task)
+        self._wanted[0] = 1
+        return self._given
+
+    def wait(self, number: int) -> None:
+        """Return when the task of that number is done, or when it takes long."""
+        self._watch(self._finished, number)
 
     def invite(self, serve: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Have ``serve(wanted, *args)`` run while there is nothing else to do; at once where it runs already."""
         if not self._invited:
             self._invited = True
-            self._wanted[0] = 0
-            self._tray.put((serve, (self._wanted, *args), SimpleQueue()))
+            self.give((serve, (self._wanted, *args), SimpleQueue()))
 
     def _work(self) -> None:
         while True:
+            self._wanted[0] = 0
+            if self._tray.empty():  # looked at after the word was cleared, so that nothing is missed
+                self._watch(self._wanted, 1)
             task, args, done = self._tray.get()
+            invitation = bool(args) and args[0] is self._wanted
+            if invitation and self._tray.empty():
+                self._wanted[0] = 0
             try:
                 task(*args)
                 done.put(None)
             except BaseException as error:  # handed to the caller
                 done.put(error)
-            if args and args[0] is self._wanted:
+            self._finished[0] += 1
+            if invitation:
                 self._invited = False
             del task, args, done  # an idle thread must not keep arrays alive
 
@@ -142,13 +161,14 @@ def shares(n: int, work: int) -> int:
 def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:
     workers = _workers(os.getpid())
     done: SimpleQueue[BaseException | None] = SimpleQueue()
-    for number, part in enumerate(parts[1:]):
-        workers[number % len(workers)].give((part, args, done))
+    given = [(worker, worker.give((part, args, done))) for part, worker in zip(parts[1:], cycle(workers), strict=False)]
     try:
         parts[0](*args)
     finally:
         # Memory that another thread still writes must not be handed back, whatever happened here.
-        errors = [done.get() for _ in parts[1:]]
+        for worker, number in given:
+            worker.wait(number)
+        errors = [done.get() for _ in given]
     for error in errors:
         if error is not None:
             raise error

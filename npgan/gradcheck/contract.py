@@ -15,6 +15,9 @@ from npgan.gradcheck.report import Row
 
 if TYPE_CHECKING:
     from npgan.backend.base import Array
+    from npgan.network import Pass
+
+_ROUNDING = 1000  # rounding errors, on the way through a network
 
 
 def contract(f: NetworkFunction, inputs: Arrays, dy: Array, seed: int) -> Iterator[Row]:
@@ -29,7 +32,7 @@ def contract(f: NetworkFunction, inputs: Arrays, dy: Array, seed: int) -> Iterat
     """
     calls = Calls(f, inputs, dy, seed)
     before = {name: f.host(array) for name, array in calls.arrays().items()}
-    call = f.new_pass(order=2 if f.second_order else 1)
+    call = _plain(f, order=2 if f.second_order else 1)
     expected = calls.run(call)
     changed = [name for name, array in calls.arrays().items() if not _same(f.host(array), before[name])]
     yield _row("what is given stays as it is", ", ".join(f"{name} was changed" for name in changed))
@@ -42,11 +45,17 @@ def contract(f: NetworkFunction, inputs: Arrays, dy: Array, seed: int) -> Iterat
     yield _row("arrays may lie anyhow", _strided(f, calls, expected))
     yield _row("maps read only what the plan keeps", _poisoned(f, calls, expected))
     yield _row("however the Pass is planned", _plans(f, calls, expected))
+    yield _row("in one call with its neighbours", _fused(f, calls, expected))
     yield _row("accumulating adds, and the rest overwrites", _accumulated(f, calls, expected))
     yield _row("each gradient alone is the same", _alone(f, calls, expected))
     yield _row("results share no memory with what is given", _shared(f, calls))
     yield _row("another dtype is refused", _dtypes(f, calls))
     yield _row("an empty batch", _empty(f, calls))
+
+
+def _plain(f: NetworkFunction, **options: Any) -> Pass:
+    """Return a Pass that runs layer by layer: only that gives the same bits however it is planned."""
+    return f.new_pass(fuse=False, **options)
 
 
 def _row(what: str, wrong: str) -> Row:
@@ -68,9 +77,22 @@ def _differences(expected: Results, found: Results, when: str) -> str:
     return f"{', '.join(wrong)} came out different {when}" if wrong else ""
 
 
+def _fused(f: NetworkFunction, calls: Calls, expected: Results) -> str:
+    """Compare with Passes that run neighbouring layers in one call: to rounding, of the largest result of a map."""
+    wrong = []
+    for order in (1, 2) if f.second_order else (1,):
+        for map_, arrays in calls.run(f.new_pass(order=order)).items():
+            few = _ROUNDING * np.finfo(f.dtype).eps
+            few *= max([1.0, *(float(np.abs(a).max(initial=0.0)) for a in expected[map_].values())])
+            for name, array in arrays.items():
+                if not np.allclose(array, expected[map_][name], rtol=0, atol=few, equal_nan=True):
+                    wrong.append(f"{name} ({map_}) with {order=}")
+    return f"{', '.join(wrong)} came out different" if wrong else ""
+
+
 def _guarded(f: NetworkFunction, calls: Calls) -> str:
     wrong: list[str] = []
-    call = f.new_pass(order=2 if f.second_order else 1, keep="all")
+    call = _plain(f, order=2 if f.second_order else 1, keep="all")
     for op in call._ops:
         op.layer = Guard(op.layer, op.where, wrong)  # type: ignore[assignment]
     calls.run(call)
@@ -83,7 +105,7 @@ def _remembered(f: NetworkFunction, calls: Calls, expected: Results, inputs: Arr
     elsewhere = Calls(
         f, {**f.draw(draw), **{k: a for k, a in inputs.items() if k in f.network.layout.ranges()}}, -dy, seed
     )
-    call, other = (f.new_pass(order=2 if f.second_order else 1) for _ in range(2))
+    call, other = (_plain(f, order=2 if f.second_order else 1) for _ in range(2))
     elsewhere.run(call)
     wrong = _differences(expected, calls.run(call), "after a call with other arguments")
     if wrong:
@@ -101,14 +123,14 @@ def _strided(f: NetworkFunction, calls: Calls, expected: Results) -> str:
         view[...] = a
         return view
 
-    call = f.new_pass(order=2 if f.second_order else 1)
+    call = _plain(f, order=2 if f.second_order else 1)
     return _differences(expected, calls.run(call, change=lay), "for strided arrays")
 
 
 def _garbage(f: NetworkFunction, calls: Calls, expected: Results) -> str:
     # NaN; and 4.8e-4 in float64, 0.75 in float32, which would only be added.
     for byte in (0xFF, 0x3F):
-        call = f.new_pass(order=2 if f.second_order else 1)
+        call = _plain(f, order=2 if f.second_order else 1)
         calls.run(call)
         call.arena.region[...] = byte
         wrong = _differences(expected, calls.run(call), "with other numbers in the memory before: not all was written")
@@ -119,7 +141,7 @@ def _garbage(f: NetworkFunction, calls: Calls, expected: Results) -> str:
 
 def _poisoned(f: NetworkFunction, calls: Calls, expected: Results) -> str:
     """Overwrite, between maps, all that a layer does not declare to keep."""
-    call = f.new_pass(order=2 if f.second_order else 1, keep="all")
+    call = _plain(f, order=2 if f.second_order else 1, keep="all")
 
     def poison() -> None:
         keeping = {id(v.root) for op in call._ops for v in op.inputs if "x" in op.plan.keeps}
@@ -139,14 +161,14 @@ def _plans(f: NetworkFunction, calls: Calls, expected: Results) -> str:
     for order, keep in ((1, "needed"), (1, "all"), (2, "all")):
         if order == 2 and not f.second_order:
             continue
-        wrong = _differences(expected, calls.run(f.new_pass(order=order, keep=keep)), f"with {order=}, {keep=}")
+        wrong = _differences(expected, calls.run(_plain(f, order=order, keep=keep)), f"with {order=}, {keep=}")
         if wrong:
             return wrong
     return ""
 
 
 def _accumulated(f: NetworkFunction, calls: Calls, expected: Results) -> str:
-    call = f.new_pass(order=2 if f.second_order else 1, keep="all")
+    call = _plain(f, order=2 if f.second_order else 1, keep="all")
     calls.run(call)
     network = f.network
     for map_, run, seed_array in (("backward", call.backward, calls.dy), ("rbackward", call.rbackward, calls.rdy)):
@@ -170,7 +192,7 @@ def _accumulated(f: NetworkFunction, calls: Calls, expected: Results) -> str:
 
 def _alone(f: NetworkFunction, calls: Calls, expected: Results) -> str:
     """Ask for the weights' gradients alone, and for the inputs' alone."""
-    call = f.new_pass(order=1)
+    call = _plain(f, order=1)
     real, network = f.below is None, f.network
     found: Results = {"backward": {}}
     if network.size:
@@ -186,7 +208,7 @@ def _alone(f: NetworkFunction, calls: Calls, expected: Results) -> str:
 
 
 def _shared(f: NetworkFunction, calls: Calls) -> str:
-    call = f.new_pass(order=2 if f.second_order else 1)
+    call = _plain(f, order=2 if f.second_order else 1)
     given = calls.arrays()
     results = {"y": calls.forward(call)}
     dtheta = f.network.backend.asarray(np.zeros(f.network.size, f.dtype))
@@ -209,7 +231,7 @@ def _dtypes(f: NetworkFunction, calls: Calls) -> str:
     from npgan.errors import DTypeError
 
     other = "float32" if f.dtype == np.float64 else "float64"
-    call = f.new_pass(order=1)
+    call = _plain(f, order=1)
     x = calls.inputs["x"]
     attempts: dict[str, Callable[[], Any]] = {}
     if f.below is None:

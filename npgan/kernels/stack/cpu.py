@@ -17,15 +17,14 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
 from npgan.backend.threads import invite, step_aside, thread_count
-from npgan.kernels.atomic import add, array_at, core, give_way, load, pause, store, swap
+from npgan.kernels.atomic import add, array_at, core, load, store, swap
 from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.product import NO, YES, gemm
 from npgan.kernels.stack.tape import WIDTH, Code, Column
+from npgan.kernels.waiting import LOOKS, PATIENCE, wait
 
 _GRAIN = 300_000  # multiplications: some three microseconds
 _ROWS = 256  # of a matrix, at a time: they go through all layers while they are in the cache
-_PATIENCE = 40_000  # looks at the word, of some 25 nanoseconds, before a worker goes back to sleep
-_LOOKS = 128  # before the core is offered to others
 
 _PRODUCT, _BEND, _UNBEND, _WEIGHT, _SUM = map(int, list(Code)[:5])
 _CODE, _ROWS_OF, _K, _N, _OUT, _IN, _OTHER, _AT, _DIRECTION, _TRANSPOSED, _AGAIN, _SLOPE = map(int, Column)
@@ -107,22 +106,13 @@ def _share(number, shares, n, tape, memory, theta, direction, target, partials, 
 
 
 @kernel
-def _wait(looks):
-    # If the other one has been put on this core, it cannot go on before this one lets it.
-    if looks % _LOOKS == 0:
-        give_way()
-    else:
-        pause()
-
-
-@kernel
 def _serve(attention, words, like):
     # What a worker does, invited: take shares, until there has been none for long, or somebody wants its attention.
     # Returns True if it has to leave the core to the caller.
     turn_at, done_at, wanted = words.ctypes.data, words.ctypes.data + 8 * _DONE, attention.ctypes.data
     job = words[_JOB:]
     idle = 0
-    while idle < _PATIENCE and load(wanted) == 0:
+    while idle < PATIENCE and load(wanted) == 0:
         turn = load(turn_at)
         number, shares = turn & 255, turn >> 8 & 255
         # Only whoever has taken a share may read the job: it stays as it is until all shares are done.
@@ -137,9 +127,9 @@ def _serve(attention, words, like):
             add(done_at, 1)
         else:
             idle += 1
-            if idle % _LOOKS == 0 and core() == words[_CORE]:
+            if idle % LOOKS == 0 and core() == words[_CORE]:
                 return True
-            _wait(idle)
+            wait(idle)
     return False
 
 
@@ -171,7 +161,7 @@ def _run(words, shares, n, tape, memory, theta, direction, target, partials, acc
         looks = 0
         while load(done_at) < shares:
             looks += 1
-            _wait(looks)
+            wait(looks)
         store(busy_at, 0)
     for number in range(1, shares):
         part = partials[(number - 1) * target.size : number * target.size]

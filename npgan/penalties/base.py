@@ -141,39 +141,65 @@ class Penalized:
         self._x, self._v = empty(shape, critic.dtype), empty(shape, critic.dtype)
         self._ones = empty((batch, *critic.output_shape), critic.dtype)
         self._ones[...] = 1
+        # rbackward needs dy of every layer with weights; those that see the condition alone are not on the way to x.
+        conditional = critic.condition_shape is not None
+        self._weights = empty((critic.size,), critic.dtype) if conditional else None
 
     def due(self, turn: int) -> bool:
         """Return whether the penalty is evaluated in this turn."""
         return turn % self.penalty.every == 0
 
     def add_gradient(
-        self, dtheta: Array, real: Array, fake: Array, condition: Array | None, random: Random, turn: int
+        self,
+        dtheta: Array,
+        real: Array,
+        fake: Array,
+        condition: Array | None,
+        random: Random,
+        turn: int,
+        *,
+        lazy: bool = True,
     ) -> float:
-        """Add k ∂P/∂θ to dtheta (P,), where the penalty is evaluated in every k-th turn, and return P."""
-        POINTS[self.penalty.points](self._x, real, fake, self.penalty.noise, random, self.penalty.name, turn)
-        return float(self.at(self._x, dtheta, condition, scale=self.penalty.every, accumulate=True, step=turn))
+        """Add ∂P/∂θ to dtheta (P,), and return P; where `lazy`, k ∂P/∂θ for a penalty of every k-th turn."""
+        x = self.points(self._x, real, fake, random, turn)
+        scale = self.penalty.every if lazy else 1.0
+        return float(self.at(x, dtheta, condition, scale=scale, accumulate=True, step=turn))
+
+    def points(self, out: Array, real: Array, fake: Array, random: Random, turn: int) -> Array:
+        """Write the points of this turn to `out` (N, ...) and return it.
+
+        Every place in `POINTS` is linear in the generated samples, and diagonal. So with 0 for the real ones, the
+        points of a direction of the generated samples are the direction of the points, and those of a gradient by
+        the points are the gradient by the generated samples.
+        """
+        POINTS[self.penalty.points](out, real, fake, self.penalty.noise, random, self.penalty.name, turn)
+        return out
 
     def at(
         self,
         x: Array,
-        dtheta: Array,
+        dtheta: Array | None,
         condition: Array | None = None,
         *,
         scale: float = 1.0,
         accumulate: bool = False,
+        dx: Array | None = None,
         step: int = 0,
     ) -> Any:
         """Write (or add) scale ∂P/∂θ at the points x (N, ...) to dtheta (P,), and return P.
 
-        The critic's running statistics stay as they are.
+        The critic's running statistics stay as they are. Where `dx` (N, ...) is given, scale ∂P/∂x is written to it:
+        R_v[∂S/∂x], as the second derivative of S by x is symmetric.
         """
         p = self.on_points
         p.forward(x, condition, step=step, update_stats=False)
-        g = p.backward(self._ones)
+        g = p.backward(self._ones, dtheta=self._weights)
         assert g is not None
         value = self.penalty.value_and_gradient(self._v, g)
         if scale != 1.0:
             self._v *= scale
         p.rforward(self._v)
-        p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=False)
+        rdx = p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=dx is not None)
+        if dx is not None:
+            dx[...] = rdx
         return value

@@ -9,12 +9,13 @@ gradient is 10, J u 22 and Jᵀ u 24; forward and backward run once for all prod
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
 from npgan.errors import NonFiniteError, SecondOrderError, ShapeError
-from npgan.game.differentiable import PLAYERS, DifferentiableGame, Pair
+from npgan.game.differentiable import PLAYERS, DifferentiableGame, Pair, player_index
 from npgan.losses import Term
 from npgan.network import Pass
 from npgan.penalties import Curvature, Penalized
@@ -64,9 +65,8 @@ class BatchGame(DifferentiableGame):
     def theta(self) -> Array:  # noqa: D102
         return self._join((self.networks[0].theta, self.networks[1].theta))
 
-    def load(self, theta: Array) -> None:  # noqa: D102
-        for network, part in zip(self.networks, self.split(self._check("theta", theta)), strict=True):
-            network.load(part)
+    def write(self, player: str) -> AbstractContextManager[Array]:  # noqa: D102
+        return self.networks[player_index(player)].write()
 
     def at(self, theta: Array) -> BatchGame:  # noqa: D102
         game = self.game

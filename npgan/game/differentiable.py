@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,8 +54,8 @@ class DifferentiableGame(ABC):
         """The point: a fresh vector [θ_D, θ_G]."""
 
     @abstractmethod
-    def load(self, theta: Array) -> None:
-        """Move to another point."""
+    def write(self, player: str) -> AbstractContextManager[Array]:
+        """Give a player's weights for writing: ``with game.write("D") as theta: ...``."""
 
     @abstractmethod
     def at(self, theta: Array) -> DifferentiableGame:
@@ -101,8 +102,20 @@ class DifferentiableGame(ABC):
         """Return (∂L_G/∂θ_D, ∂L_D/∂θ_G), each player's effect on the other's loss, or one part of it."""
         return self._field(self._cross_gradient, player)
 
-    def jvp(self, u: Array) -> Array:
-        """Return J u.
+    def load(self, theta: Array) -> None:
+        """Move to another point.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            theta is not a vector of this game.
+        """
+        for player, part in zip(PLAYERS, self.split(self._check("theta", theta)), strict=True):
+            with self.write(player) as weights:
+                weights[...] = part
+
+    def jvp(self, u: Array, player: str | None = None) -> Array:
+        """Return J u, or one player's part of it: the derivative of its gradient along u.
 
         Raises
         ------
@@ -111,34 +124,28 @@ class DifferentiableGame(ABC):
         ShapeError, DTypeError
             u is not a vector of this game.
         """
-        return self._join(self._jvp(self.split(self._check("u", u)), (True, True)))
+        return self._select(self._jvp, self.split(self._check("u", u)), player)
 
-    def vjp(self, u: Array) -> Array:
-        """Return Jᵀ u; raises as `jvp`."""
-        return self._join(self._vjp(self.split(self._check("u", u)), (True, True)))
+    def vjp(self, u: Array, player: str | None = None) -> Array:
+        """Return Jᵀ u, or one player's part of it; raises as `jvp`."""
+        return self._select(self._vjp, self.split(self._check("u", u)), player)
 
     def block_jvp(self, row: str, column: str, u: Array) -> Array:
         """Return the product of one block of J with u: ``("D", "G")`` is ∂²L_D/∂θ_D∂θ_G, u (P_G,) -> (P_D,)."""
-        i, j = _player(row), _player(column)
+        j = player_index(column)
         self._check("u", u, self.sizes[j])
-        found = self._jvp((u, None) if j == 0 else (None, u), (i == 0, i == 1))[i]
-        assert found is not None
-        return found
+        return self._select(self._jvp, (u, None) if j == 0 else (None, u), row)
 
     def block_vjp(self, row: str, column: str, u: Array) -> Array:
         """Return the product of one block's transpose with u: for ``("D", "G")``, u (P_D,) -> (P_G,)."""
-        i, j = _player(row), _player(column)
+        i = player_index(row)
         self._check("u", u, self.sizes[i])
-        found = self._vjp((u, None) if i == 0 else (None, u), (j == 0, j == 1))[j]
-        assert found is not None
-        return found
+        return self._select(self._vjp, (u, None) if i == 0 else (None, u), column)
 
     def block(self, row: str, column: str) -> LinearOperator:
         """Return a block of J as a SciPy LinearOperator."""
-        shape = self.sizes[_player(row)], self.sizes[_player(column)]
-        return self._operator(
-            shape, lambda u: self.block_jvp(row, column, u), lambda u: self.block_vjp(row, column, u)
-        )
+        shape = self.sizes[player_index(row)], self.sizes[player_index(column)]
+        return self._operator(shape, lambda u: self.block_jvp(row, column, u), lambda u: self.block_vjp(row, column, u))
 
     def operator(self) -> LinearOperator:
         """Return J as a SciPy LinearOperator on host vectors; its products are taken where the game then is."""
@@ -159,10 +166,21 @@ class DifferentiableGame(ABC):
         return vector[: self.sizes[0]], vector[self.sizes[0] :]
 
     def _join(self, parts: Pair) -> Array:
-        return self.backend.xp.concatenate(parts)  # type: ignore[no-any-return]
+        joined: Array = self.backend.xp.concatenate(parts)
+        return joined
+
+    def _select(self, product: Callable[[Pair, tuple[bool, bool]], Pair], u: Pair, player: str | None) -> Array:
+        if player is None:
+            return self._join(product(u, (True, True)))
+        i = player_index(player)
+        found = product(u, (i == 0, i == 1))[i]
+        assert found is not None
+        return found
 
     def _field(self, part: Callable[[int], Array], player: str | None) -> Array:
-        return self._join((part(0), part(1))) if player is None else part(_player(player))
+        if player is None:
+            return self._join((part(0), part(1)))
+        return part(player_index(player))
 
     def _check(self, what: str, given: Array, size: int | None = None) -> Array:
         expected = (self.size if size is None else size,)
@@ -188,7 +206,7 @@ def on_host(
     jvp: Callable[[Array], Array],
     vjp: Callable[[Array], Array] | None = None,
 ) -> LinearOperator:
-    """Return a SciPy LinearOperator of functions of a backend's vectors; complex vectors are multiplied in two parts."""
+    """Return a SciPy LinearOperator made of products with a backend's vectors; complex ones are taken in two parts."""
     from scipy.sparse.linalg import LinearOperator
 
     def hosted(product: Callable[[Array], Array]) -> Callable[[Any], Array]:
@@ -226,7 +244,8 @@ def dense(operator: LinearOperator) -> Array:
     return matrix
 
 
-def _player(name: str) -> int:
+def player_index(name: str) -> int:
+    """Return 0 for D and 1 for G, or raise ConfigError."""
     if name not in PLAYERS:
         raise ConfigError(f'the player is {name!r}, expected "D" or "G"')
     return PLAYERS.index(name)

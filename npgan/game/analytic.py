@@ -17,7 +17,7 @@ from npgan.options import number, whole
 
 
 class AnalyticGame(DifferentiableGame):
-    """A game on NumPy's arrays in float64: a subclass writes the formulas.
+    """A game on NumPy's arrays: a subclass writes the formulas.
 
     Parameters
     ----------
@@ -25,13 +25,16 @@ class AnalyticGame(DifferentiableGame):
         P_D and P_G.
     theta : array (P_D + P_G,), optional
         The point; zeros unless given.
+    dtype : {"float64", "float32"}
+        Of its vectors.
     """
 
-    def __init__(self, sizes: tuple[int, int], theta: Array | None = None) -> None:
-        self.backend, self.dtype, self.sizes = get_backend("reference"), np.dtype(np.float64), sizes
-        self._theta = np.zeros(self.size)
+    def __init__(self, sizes: tuple[int, int], theta: Array | None = None, dtype: Any = "float64") -> None:
+        self.backend, self.sizes = get_backend("reference"), sizes
+        self.dtype = self.backend.check_dtype(dtype)
+        self._theta = np.zeros(self.size, self.dtype)
         if theta is not None:
-            self.load(np.asarray(theta, np.float64))
+            self.load(np.asarray(theta, self.dtype))
 
     @property
     def theta(self) -> Array:  # noqa: D102
@@ -68,6 +71,8 @@ class QuadraticGame(AnalyticGame):
         Zero unless given.
     theta : array (P,), optional
         The point; zeros unless given.
+    dtype : {"float64", "float32"}
+        Of its vectors.
 
     Raises
     ------
@@ -82,26 +87,39 @@ class QuadraticGame(AnalyticGame):
         B: Array,
         a: Array | None = None,
         b: Array | None = None,
+        *,
         theta: Array | None = None,
+        dtype: Any = "float64",
     ) -> None:
         p_d, p_g = (whole("players", n, least=1) for n in players)
-        n = p_d + p_g
-        forms, lines = [], []
+        super().__init__((p_d, p_g), theta, dtype)
+        self._forms, self._lines = [], []
         for what, form, line in (("D", A, a), ("G", B, b)):
-            form = np.asarray(form, np.float64)
-            line = np.zeros(n) if line is None else np.asarray(line, np.float64)
-            if form.shape != (n, n) or line.shape != (n,):
-                raise ShapeError(
-                    f"the loss of {what} has {form.shape} and {line.shape}, expected {(n, n)} and {(n,)} for {n} weights"
-                )
-            forms.append((form + form.T) / 2)
-            lines.append(line)
-        self._forms, self._lines = forms, lines
-        self._J = np.concatenate([forms[0][:p_d], forms[1][p_d:]])
-        super().__init__((p_d, p_g), theta)
+            form = np.asarray(form, self.dtype)
+            line = np.zeros(self.size, self.dtype) if line is None else np.asarray(line, self.dtype)
+            if form.shape != (self.size, self.size) or line.shape != (self.size,):
+                n = self.size
+                raise ShapeError(f"L_{what} has arrays {form.shape} and {line.shape}, expected {(n, n)} and {(n,)}")
+            self._forms.append((form + form.T) / 2)
+            self._lines.append(line)
+        self._J = np.concatenate([self._forms[0][:p_d], self._forms[1][p_d:]])
+
+    @classmethod
+    def model(cls, game: DifferentiableGame, J: Array | None = None) -> QuadraticGame:
+        """Return the game that has the Jacobian of `game` at its point (or `J`) everywhere, and rests at 0.
+
+        With constant coefficients, what a rule does to it is what it does to `game` near an equilibrium.
+        """
+        J = game.jacobian() if J is None else J
+        (p_d, _), n = game.sizes, game.size
+        A, B = np.zeros((n, n)), np.zeros((n, n))
+        A[:p_d], B[p_d:] = J[:p_d], J[p_d:]
+        A[p_d:, :p_d], B[:p_d, p_d:] = A[:p_d, p_d:].T, B[p_d:, :p_d].T
+        return cls((p_d, n - p_d), A, B, dtype=game.dtype)
 
     def at(self, theta: Array) -> QuadraticGame:  # noqa: D102
-        return QuadraticGame((self.sizes[0], self.sizes[1]), *self._forms, *self._lines, theta=theta)
+        (A, B), (a, b) = self._forms, self._lines
+        return QuadraticGame((self.sizes[0], self.sizes[1]), A, B, a, b, theta=theta, dtype=self.dtype)
 
     def losses(self) -> tuple[float, float]:  # noqa: D102
         d, g = (
@@ -112,7 +130,7 @@ class QuadraticGame(AnalyticGame):
 
     def _slope(self, loss: int, player: int) -> Array:
         whole_slope = self._forms[loss] @ self._theta + self._lines[loss]
-        return self.split(whole_slope)[player]
+        return self.split(whole_slope)[player].copy()
 
     def _jvp(self, u: Pair, rows: tuple[bool, bool]) -> Pair:
         return _wanted(self.split(self._J @ self._whole(u)), rows)
@@ -121,7 +139,8 @@ class QuadraticGame(AnalyticGame):
         return _wanted(self.split(self._J.T @ self._whole(u)), columns)
 
     def _whole(self, u: Pair) -> Array:
-        return np.concatenate([np.zeros(n) if part is None else part for part, n in zip(u, self.sizes, strict=True)])
+        zeros = np.zeros(self.size, self.dtype)
+        return np.concatenate([z if part is None else part for part, z in zip(u, self.split(zeros), strict=True)])
 
 
 def bilinear_game(A: Any = 1.0, theta: Array | None = None) -> QuadraticGame:
@@ -140,7 +159,7 @@ def bilinear_game(A: Any = 1.0, theta: Array | None = None) -> QuadraticGame:
 class GaussianGame(AnalyticGame):
     """A linear generator against a quadratic critic, in expectation: what each player sees are two moments.
 
-    G(z) = B z + c with z ~ N(0, 1); D(x) = ½ xᵀ W x + wᵀ x; the data are N(μ, Σ). With the Wasserstein loss and a ridge,
+    G(z) = B z + c with z ~ N(0, 1), D(x) = ½ xᵀ W x + wᵀ x, data ~ N(μ, Σ). With the Wasserstein loss and a ridge,
 
         L_D = <W, S - S*> + wᵀ (c - μ) + (ρ/2) (‖W‖² + ‖w‖²),    L_G = -<W, S> - wᵀ c,
         S = ½ (B Bᵀ + c cᵀ),    S* = ½ (Σ + μ μᵀ).

@@ -9,6 +9,7 @@ gradient is 10, J u 22 and Jᵀ u 24; forward and backward run once for all prod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from npgan.errors import NonFiniteError, SecondOrderError, ShapeError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, Pair, player_index
 from npgan.losses import Term
 from npgan.network import Pass
-from npgan.penalties import Curvature, Penalized
+from npgan.penalties import Curvature, GradientPenalty, Penalized
 
 if TYPE_CHECKING:
     from npgan.game.game import Game
@@ -69,13 +70,16 @@ class BatchGame(DifferentiableGame):
         return self.networks[player_index(player)].write()
 
     def at(self, theta: Array) -> BatchGame:  # noqa: D102
-        game = self.game
-        D, G = (network.clone() for network in self.networks)
-        penalties = [each.penalty for each in game.penalties]
-        twin = type(game)(G, D, game.loss, game.batch, penalties=penalties, random=game.random, order=game.order)
-        found = twin.on(self.x, self.z, self.labels, step=self.step)
+        found = self.penalized([each.penalty for each in self.game.penalties])
         found.load(theta)
         return found
+
+    def penalized(self, penalties: Sequence[GradientPenalty]) -> BatchGame:
+        """Return the same game at the same point with other penalties, and with memory of its own."""
+        game = self.game
+        D, G = (network.clone() for network in self.networks)
+        twin = type(game)(G, D, game.loss, game.batch, penalties=penalties, random=game.random, order=game.order)
+        return twin.on(self.x, self.z, self.labels, step=self.step)
 
     # ---------------------------------------------------------------- first order
 

@@ -16,8 +16,8 @@ from npgan.options import whole
 class SimultaneousDescent(Rule):
     """Both players step from the same point: θ ← θ - η v(θ).
 
-    An eigenvalue μ of J becomes 1 - ημ, outside the unit circle where the real part of μ is 0: around a centre it spirals
-    out for every step size.
+    An eigenvalue μ of J becomes 1 - ημ, outside the unit circle where the real part of μ is 0: around a centre it
+    spirals out for every step size.
     """
 
     name = "simultaneous"

@@ -191,7 +191,8 @@ class DifferentiableGame(ABC):
             raise ShapeError(f"{what} is {given.shape}, expected {expected}{parts}")
         if given.dtype != self.dtype:
             raise DTypeError(f"{what} is {given.dtype}, expected {self.dtype} as the game")
-        return given
+        vector: Array = given
+        return vector
 
     def _operator(
         self, shape: tuple[int, int], jvp: Callable[[Array], Array], vjp: Callable[[Array], Array]

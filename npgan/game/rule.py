@@ -120,9 +120,10 @@ class Rule(ABC):
     def state(self, game: DifferentiableGame) -> Array:
         """Return what `operator` is the derivative by: a fresh vector [θ_D, θ_G, memory]."""
         momenta = [self._momentum(i) for i in range(2)]
-        return game.backend.xp.concatenate(  # type: ignore[no-any-return]
+        found: Array = game.backend.xp.concatenate(
             [game.theta, *(m for m in momenta if m is not None), self._own(game)]
         )
+        return found
 
     def load_state(self, game: DifferentiableGame, state: Array) -> None:
         """Move the game, and this rule's memory, to a state."""
@@ -141,7 +142,7 @@ class Rule(ABC):
         """Return what the rule itself remembers, flat: nothing, unless a subclass does."""
         return game.backend.empty((0,), game.dtype)
 
-    def _load_own(self, own: Array) -> None:
+    def _load_own(self, own: Array) -> None:  # noqa: B027
         """Take over what `_own` returned."""
 
     @contextmanager
@@ -156,6 +157,16 @@ class Rule(ABC):
             self._load_own(own)
             for optimizer, (moments, t) in zip(self.optimizers, memories, strict=True):
                 optimizer.load_state(moments, t)
+
+    @contextmanager
+    def scaled(self, factor: float) -> Iterator[None]:
+        """Multiply both learning rates while in the block."""
+        rates = self.rates
+        self.rates = rates[0] * factor, rates[1] * factor
+        try:
+            yield
+        finally:
+            self.rates = rates
 
     # ---------------------------------------------------------------- for subclasses
 

@@ -75,8 +75,8 @@ class GradientPenalty:
     def value_and_gradient(self, v: Array, g: Array) -> Any:
         """Write ∂P/∂g to v (N, ...) for the gradients g (N, ...), and return P.
 
-        Where a norm is 0 its gradient is taken as 0, but n² is smooth there for p = 2; for p = 1 and p = ∞ the signs and the first largest element are
-        taken as fixed. Complex-analytic away from there.
+        Where a norm is 0 its gradient is taken as 0, but the square of it, for p = 2, is smooth there; for p = 1 and
+        p = ∞ the signs and the first largest element are taken as fixed. Complex-analytic away from there.
         """
         rows, out = g.reshape(len(g), -1), v.reshape(len(g), -1)
         if self.norm == 2.0 and self.target == 0.0:  # Σ n² needs no root: smooth where n = 0, so its Hessian is too

@@ -68,9 +68,8 @@ for trained in (0, 300):
     for _ in range(trained):
         rule.step(game)
     spectrum = flow_spectrum(game, k=4, order="modulus")
-    print(
-        f"\nafter {trained} steps |v| is {np.linalg.norm(game.gradient()):.4f}; the leading eigenvalues of -J, and who moves:"
-    )
+    size = np.linalg.norm(game.gradient())
+    print(f"\nafter {trained} steps |v| is {size:.4f}; the leading eigenvalues of -J, and who moves:")
     for value, (d, g), residual in zip(spectrum.values, spectrum.participation, spectrum.eigen.residuals, strict=True):
         print(f"  {value.real:9.4f} {value.imag:+9.4f}i   D {d:4.0%}, G {g:4.0%}   residual {residual:.0e}")
 print(f"\n{verdict(rule, game, k=6)}")

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class BatchGame(DifferentiableGame):
     """A `Game` whose batch is held fixed, made by `Game.on`.
 
-    The field is a function of the weights alone: the same batch, dropout's masks and penalties' points every time, and
-    running statistics stay as they are. A lazy penalty counts with its mean over the turns. The point is where the two
+    The field is a function of the weights alone: the same batch, dropout's masks and penalties' points every time.
+    Unless it is for `training`, running statistics stay as they are, and a lazy penalty counts with its mean over the
+    turns. The point is where the two
     networks are, so what moves them moves this. Several may share a Game; each runs its Passes again after another.
 
     Parameters
@@ -43,10 +44,15 @@ class BatchGame(DifferentiableGame):
     labels : array (N,), optional
     step : int
         Dropout's masks and penalties' points are a function of it.
+    training : bool
+        For a rule that trains: running statistics are updated at every point that is visited, and a lazy penalty is
+        charged in its turns alone.
     """
 
-    def __init__(self, game: Game, x: Array, z: Array, labels: Array | None = None, step: int = 0) -> None:
-        self.game, self.step = game, step
+    def __init__(
+        self, game: Game, x: Array, z: Array, labels: Array | None = None, step: int = 0, training: bool = False
+    ) -> None:
+        self.game, self.step, self.training = game, step, training
         for what, given, shape in (("x", x, game.discriminator.input_shape), ("z", z, game.generator.input_shape)):
             if getattr(given, "shape", None) != (game.batch, *shape):
                 raise ShapeError(f"{what} is {getattr(given, 'shape', given)}, expected {(game.batch, *shape)}")
@@ -79,7 +85,7 @@ class BatchGame(DifferentiableGame):
         game = self.game
         D, G = (network.clone() for network in self.networks)
         twin = type(game)(G, D, game.loss, game.batch, penalties=penalties, random=game.random, order=game.order)
-        return twin.on(self.x, self.z, self.labels, step=self.step)
+        return twin.on(self.x, self.z, self.labels, step=self.step, training=self.training)
 
     # ---------------------------------------------------------------- first order
 
@@ -105,7 +111,7 @@ class BatchGame(DifferentiableGame):
         D, G = self.networks
         mine, (version_d, version_g) = self.game.held is self, self._versions
         if not mine or G.version != version_g:
-            self.game.generate(self.z, self.labels, self.step, training=False)
+            self.game.generate(self.z, self.labels, self.step, training=self.training)
             self.game.held = self
         elif D.version == version_d:
             return
@@ -119,7 +125,8 @@ class BatchGame(DifferentiableGame):
     def _run(self, player: int) -> tuple[float, Array]:
         out = self.backend.empty((self.sizes[player],), self.dtype)
         if player == 0:
-            return self.game.discriminator_gradient(out, self.x, self.labels, self.step, training=False), out
+            loss = self.game.discriminator_gradient(out, self.x, self.labels, self.step, training=self.training)
+            return loss, out
         return self.game.generator_gradient(out, self.labels, self.step), out
 
     def _explain(self, player: int) -> None:
@@ -212,8 +219,9 @@ class BatchGame(DifferentiableGame):
         dfake = game.dfake
         assert dfake is not None
         for penalized in game.penalties:
-            dx = self.backend.empty(self.x.shape, self.dtype)
-            penalized.at(self._points(penalized, game.fake.y), None, self._condition, dx=dx, step=self.step)
+            dx, scale = self.backend.empty(self.x.shape, self.dtype), self._charge(penalized)
+            points = self._points(penalized, game.fake.y)
+            penalized.at(points, None, self._condition, scale=scale, dx=dx, step=self.step)
             dfake = dfake + self._points(penalized, dx, direction=True)
         game.fake.rforward()  # nothing moves: rbackward is backward then, and L_G's own stays what it was
         game.fake.rbackward(dfake, rdtheta=out, rdx=False)
@@ -230,11 +238,12 @@ class BatchGame(DifferentiableGame):
             ux = None if rfake is None else self._points(penalized, rfake, direction=True)
             if ux is not None and not ux.any():  # it is charged at real samples, which stay
                 ux = None
-            if u_d is None and ux is None:
+            scale = self._charge(penalized)
+            if not scale or (u_d is None and ux is None):
                 continue
             points = self._points(penalized, self.game.fake.y)
             by_theta, by_x = (
-                self.backend.asarray(part.astype(self.dtype))
+                self.backend.asarray((scale * part).astype(self.dtype))
                 for part in curvature.product(points, utheta=u_d, ux=ux, condition=self._condition, step=self.step)
             )
             if out_d is not None:
@@ -242,6 +251,12 @@ class BatchGame(DifferentiableGame):
             part = self._points(penalized, by_x, direction=True)
             through = part if through is None else through + part
         return through
+
+    def _charge(self, penalized: Penalized) -> float:
+        """Return how often a penalty is charged here: what `Game.discriminator_gradient` does."""
+        if not self.training:
+            return 1.0
+        return float(penalized.penalty.every) if penalized.due(self.step) else 0.0
 
     def _points(self, penalized: Penalized, fake: Array, *, direction: bool = False) -> Array:
         """Return a penalty's points; of a direction (or gradient) of the generated samples, the points'."""

@@ -121,9 +121,11 @@ class Game:
         """Bytes that the Passes of a step hold."""
         return sum(arena.nbytes for arena in {p.arena for p in self._passes()})
 
-    def on(self, x: Array, z: Array, labels: Array | None = None, *, step: int = 0) -> BatchGame:
+    def on(
+        self, x: Array, z: Array, labels: Array | None = None, *, step: int = 0, training: bool = False
+    ) -> BatchGame:
         """Return the game on one batch, real x (N, *sample) and latents z (N, *latent): a `DifferentiableGame`."""
-        return BatchGame(self, x, z, labels, step)
+        return BatchGame(self, x, z, labels, step, training)
 
     def generate(self, z: Array, labels: Array | None, step: int, *, training: bool = True) -> Array:
         """Run G on z (N, *latent) and keep what its gradient needs.

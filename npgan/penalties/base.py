@@ -108,7 +108,7 @@ def _norm_gradients(g: Any, n: Any, p: float) -> Any:
     """∂n/∂g (N, F), 0 where the norm is 0."""
     safe = np.where(n.real > 0, n, 1.0)[:, None].astype(g.dtype)
     if p == 2.0:
-        return g / safe
+        return np.where(n.real[:, None] > 0, g / safe, 0)  # of a complex step too, whose real part is 0 there
     signs = np.sign(g.real).astype(g.dtype)
     if np.isinf(p):
         chosen = np.zeros_like(g)

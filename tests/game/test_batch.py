@@ -17,17 +17,22 @@ every_penalty = pytest.mark.parametrize("penalties", PENALTIES, ids="+".join)
 
 def check(field, differences, h=1e-4):
     """Both products with every unit vector against differences, and the gradients against the losses'."""
-    J, d = field.jacobian(), field.sizes[0]
+    check_products(field, differences, h)
+    d = field.sizes[0]
+    by_d, by_g = differences(lambda game: game.losses(), field, h)
+    own, cross = np.concatenate([by_d[:d], by_g[d:]]), np.concatenate([by_g[:d], by_d[d:]])
+    np.testing.assert_allclose(field.gradient(), own, rtol=0, atol=1e-7 * np.abs(own).max())
+    np.testing.assert_allclose(field.cross_gradient(), cross, rtol=0, atol=1e-7 * np.abs(cross).max())
+
+
+def check_products(field, differences, h=1e-4):
+    J = field.jacobian()
     expected = differences(lambda game: game.gradient(), field, h)
     scale = np.abs(expected).max()
     assert scale > 1e-3
     np.testing.assert_allclose(J, expected, rtol=0, atol=1e-7 * scale)
     transposed = np.stack([field.vjp(row) for row in np.eye(field.size)])
     np.testing.assert_allclose(transposed, J, rtol=0, atol=1e-12 * scale)
-    by_d, by_g = differences(lambda game: game.losses(), field, h)
-    own, cross = np.concatenate([by_d[:d], by_g[d:]]), np.concatenate([by_g[:d], by_d[d:]])
-    np.testing.assert_allclose(field.gradient(), own, rtol=0, atol=1e-7 * np.abs(own).max())
-    np.testing.assert_allclose(field.cross_gradient(), cross, rtol=0, atol=1e-7 * np.abs(cross).max())
 
 
 @every_penalty
@@ -201,6 +206,22 @@ def test_a_lazy_penalty_counts_with_its_mean(table):
         np.testing.assert_array_equal(lazy.field(step).gradient(), always.field(step).gradient())
     u = np.ones(always.field().size)
     np.testing.assert_array_equal(lazy.field(1).jvp(u), always.field(1).jvp(u))
+
+
+def test_for_training_it_does_what_a_training_step_does(table, differences):
+    lazy = [get_penalty("zero-centred", gamma=2.0, every=3)]
+    for step, name in ((3, "conv"), (4, "conv"), (3, "dense")):
+        made, twin = (table(name, "non-saturating", penalties=lazy, order=2) for _ in range(2))
+        field = made.game.on(made.x, made.z, step=step, training=True)
+        d, g = np.empty(made.D.size), np.empty(made.G.size)
+        twin.game.generate(twin.z, None, step)
+        twin.game.discriminator_gradient(d, twin.x, None, step)
+        twin.game.generator_gradient(g, None, step)
+        np.testing.assert_array_equal(field.gradient(), np.concatenate([d, g]))
+        np.testing.assert_array_equal(made.D.state, twin.D.state)
+        np.testing.assert_array_equal(made.G.state, twin.G.state)
+        check_products(field, differences)
+        np.testing.assert_array_equal(field.at(field.theta).gradient(), field.gradient())
 
 
 def test_float32_is_close(table):

@@ -46,7 +46,9 @@ def test_the_operator_is_scipys(field):
 
 def test_what_is_returned_is_fresh(field):
     u = np.ones(field.size)
-    for call in (field.gradient, field.cross_gradient, lambda: field.jvp(u), lambda: field.vjp(u)):
+    calls = [field.gradient, field.cross_gradient, lambda: field.jvp(u), lambda: field.vjp(u)]
+    calls += [lambda p=p: field.gradient(p) for p in "DG"] + [lambda p=p: field.cross_gradient(p) for p in "DG"]
+    for call in calls:
         first = call()
         kept = first.copy()
         first *= 0

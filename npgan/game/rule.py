@@ -35,6 +35,7 @@ class Tangent:
     """
 
     def __init__(self, vector: Array, sizes: Sequence[int], with_momentum: Sequence[bool]) -> None:
+        self._layout = sizes, with_momentum
         self.vector = vector
         p_d, p_g = sizes
         self.theta = vector[: p_d + p_g]
@@ -45,6 +46,10 @@ class Tangent:
             start += size if there else 0
         self.momenta = tuple(momenta)
         self.own = vector[start:]
+
+    def copy(self) -> Tangent:
+        """Return one of its own, for rules that look ahead and come back."""
+        return Tangent(self.vector.copy(), *self._layout)
 
 
 class Rule(ABC):
@@ -110,7 +115,7 @@ class Rule(ABC):
         push = self._linearise(game)
 
         def product(u: Array) -> Array:
-            r = self._tangent(u.copy())
+            r = self._tangent(u).copy()
             push(r)
             return r.vector
 

@@ -88,6 +88,18 @@ def test_the_derivative_with_a_frozen_preconditioner(table, name, options):
     check(rule, field)
 
 
+def test_bias_corrections_are_those_of_the_next_step():
+    adam = get_optimizer("adam", 2, "float64", betas=(0.5, 0.9), eps=0.1)
+    adam.load_state({"m": np.array([1.0, 2.0]), "v": np.array([0.04, 0.09])}, 3)
+    theta, moment, gradient = np.array([1.0, -1.0]), np.array([0.5, 2.0]), np.array([3.0, 1.0])
+    m = 0.5 * moment + 0.5 * gradient
+    expected = theta - 0.2 * (m / (1 - 0.5**4)) / (np.sqrt(np.array([0.04, 0.09]) / (1 - 0.9**4)) + 0.1)
+    freeze(adam, 0.2).push(theta, moment, gradient)
+    np.testing.assert_allclose(moment, m, rtol=1e-15)
+    np.testing.assert_allclose(theta, expected, rtol=1e-15)
+    assert adam.t == 3
+
+
 @pytest.mark.parametrize("n_critic", [1, 3])
 def test_alternation_takes_each_row_at_its_own_point(table, n_critic):
     field = table("dense", "non-saturating", order=2, penalties=["r1"]).field()
@@ -168,6 +180,7 @@ def test_the_operator_stays_where_it_was_made(table):
         operator = rule.operator(field)
         u = np.ones(field.size)
         before = operator @ u
+        np.testing.assert_array_equal(u, 1.0)  # nor does a product write to what it is given
         with field.write("D") as theta:
             theta *= 2
         np.testing.assert_array_equal(operator @ u, before)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
-from npgan.game import QuadraticGame, dense, dirac_gan, get_rule
+from npgan.game import QuadraticGame, bilinear_game, dense, dirac_gan, get_rule
 from npgan.penalties import get_penalty
 from npgan.study import flow_spectrum, map_spectrum, spread
 
@@ -51,6 +51,14 @@ def test_who_takes_part():
     np.testing.assert_allclose(found.values, [-1.0, -2.0, -3.0])
     np.testing.assert_allclose(found.participation, [[1, 0], [1, 0], [0, 1]], atol=1e-14)
     assert np.isinf(found.periods).all()
+
+
+def test_shares_are_of_squared_lengths():
+    V = np.array([[0.6, 1.0], [0.8, 0.0]])
+    game = QuadraticGame.model(bilinear_game(), V @ np.diag([1.0, 2.0]) @ np.linalg.inv(V))
+    found = flow_spectrum(game)
+    np.testing.assert_allclose(found.values, [-1.0, -2.0])
+    np.testing.assert_allclose(found.participation, [[0.36, 0.64], [1.0, 0.0]], atol=1e-14)
 
 
 def test_what_moves():

@@ -14,7 +14,7 @@ from npgan.game import Game, bilinear_game, dirac_gan, get_rule
 from npgan.layers import Dense, Tanh
 from npgan.losses import get_loss
 from npgan.penalties import get_penalty
-from npgan.study import flow_spectrum, map_spectrum, split, verdict, verify
+from npgan.study import find_equilibrium, flow_spectrum, map_spectrum, split, verdict, verify
 
 
 def heading(text):
@@ -72,4 +72,11 @@ for trained in (0, 300):
     print(f"\nafter {trained} steps |v| is {size:.4f}; the leading eigenvalues of -J, and who moves:")
     for value, (d, g), residual in zip(spectrum.values, spectrum.participation, spectrum.eigen.residuals, strict=True):
         print(f"  {value.real:9.4f} {value.imag:+9.4f}i   D {d:4.0%}, G {g:4.0%}   residual {residual:.0e}")
-print(f"\n{verdict(rule, game, k=6)}")
+
+# 6. Its equilibrium is near, and what is foretold there is what happens: also of the mode that turns fastest.
+heading("The equilibrium of this GAN")
+found = find_equilibrium(game, tol=1e-4)
+print(f"|v| is {found.residual:.0e} after {found.iterations} steps of Newton's method, {found.distance:.2f} away")
+spectrum = map_spectrum(rule, game)
+print(verdict(rule, game, spectrum=spectrum))
+print(verify(rule, game, spectrum=spectrum, mode=int(np.argmin(spectrum.periods))))

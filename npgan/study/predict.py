@@ -17,7 +17,7 @@ from npgan.game import DifferentiableGame, Rule
 from npgan.options import number, whole
 from npgan.study.spectrum import Spectrum, map_spectrum
 
-_FAR, _NEAR = 1e3, 1e-6  # of the first difference: where it is not linear any more, or has drowned in rounding
+_FAR, _NEAR = 1e3, 1e-2  # of the first difference: where it is not linear any more, or drowns in what else there is
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def verify(
     game: DifferentiableGame,
     *,
     steps: int | None = None,
-    size: float = 1e-5,
+    size: float | None = None,
     mode: int | None = None,
     k: int | None = None,
     spectrum: Spectrum | None = None,
@@ -128,8 +128,8 @@ def verify(
         At an equilibrium, or near one; away from it the linearisation changes along the way.
     steps : int, optional
         By default three turns of the mode, from 50 to 1,000.
-    size : float
-        Of the first difference, in weights and memory together.
+    size : float, optional
+        Of the first difference, in weights and memory together; by default 1e-6, or 1e-2 in float32.
     mode : int, optional
         Which of the spectrum; by default the leading one that moves.
     k : int, optional
@@ -152,7 +152,8 @@ def verify(
     if steps is None:
         steps = int(np.clip(3 * min(predicted.period, 1e6), 50, 1000)) if np.isfinite(predicted.period) else 50
     steps = whole("steps", steps, least=4)
-    along = _real(found.eigen.vectors[:, i]) * number("size", size, above=0)
+    size = (1e-2 if game.dtype == np.float32 else 1e-6) if size is None else number("size", size, above=0)
+    along = _real(found.eigen.vectors[:, i]) * size
     state = rule.state(game)
     runs = []
     for shift in (np.zeros_like(along), along):

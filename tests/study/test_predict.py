@@ -6,7 +6,7 @@ import pytest
 from npgan.errors import ConfigError, NonFiniteError
 from npgan.game import QuadraticGame, bilinear_game, dirac_gan, get_rule
 from npgan.penalties import get_penalty
-from npgan.study import Mode, map_spectrum, verify
+from npgan.study import Mode, find_equilibrium, map_spectrum, verify
 
 RULES = [
     ("simultaneous", {"lr": 0.2}),
@@ -57,16 +57,34 @@ def test_a_mode_that_does_not_turn():
     assert other.measured.radius == pytest.approx(0.9, abs=1e-9)
 
 
-def test_a_trained_network(mlp, batch_of):
-    """Run to an equilibrium first; its slowest mode is then what is seen."""
-    made = mlp(width=2, loss="least-squares")
-    draw = np.random.default_rng(3)
-    game = made.on(draw.normal(size=(6, 2)), draw.normal(size=(6, 2)))
+@pytest.mark.parametrize(("name", "options"), [*RULES[::2], RULES[3]], ids=str)
+def test_networks_at_their_equilibrium(mlp, batch_of, name, options):
+    """A GAN of real networks: Newton's method takes it to a zero of its field, and the rule then does as foretold."""
+    game = batch_of(mlp(width=3), seed=2)
+    start = get_rule("alternating", game, lr=0.05)
+    for _ in range(300):
+        start.step(game)
+    find_equilibrium(game)
+    rule = get_rule(name, game, **options)
+    spectrum = map_spectrum(rule, game)
+    turning = int(np.argmin(np.where(spectrum.growth > 0.5, spectrum.periods, np.inf)))
+    for mode in (None, turning):
+        found = verify(rule, game, spectrum=spectrum, mode=mode)
+        assert found.disagreement < 1e-5
+        assert found.misfit < 1e-4
+        assert found.drift < 1e-6
+    assert 4 < found.predicted.period < 1e3
+    assert found.measured.period == pytest.approx(found.predicted.period, rel=1e-4)
+
+
+def test_away_from_an_equilibrium_the_drift_is_said(mlp, batch_of):
+    game = batch_of(mlp(width=2, loss="least-squares"), seed=3)
     J = game.jacobian()
-    rule = get_rule("alternating", game, lr=0.01)
-    found = verify(rule, game, steps=12, size=1e-7)
-    assert found.drift > 0  # it is not an equilibrium
-    assert found.disagreement < 0.02
+    rule = get_rule("alternating", game, lr=0.2)
+    found = verify(rule, game, steps=60, size=1e-7)
+    assert found.drift > 0.1
+    assert found.misfit > 0.01
+    assert "the run from the point itself moved by" in str(found)
     np.testing.assert_array_equal(game.jacobian(), J)
 
 

@@ -196,9 +196,9 @@ def _fit(predicted: Mode, differences: Array, distances: Array, drift: float) ->
             f"only {usable} points of the run are near enough to be linear and far enough to be measured; "
             "give another size, or a mode that is neither as fast nor as short-lived"
         )
-    d, weights = differences[:usable], 1.0 / distances[: usable - order]  # so that late, small differences count
-    columns = [(d[order - 1 - j : usable - 1 - j] * weights[:, None]).reshape(-1) for j in range(order)]
-    target = (d[order:usable] * weights[:, None]).reshape(-1)
+    d = differences[:usable]
+    columns = [d[order - 1 - j : usable - 1 - j].reshape(-1) for j in range(order)]
+    target = d[order:].reshape(-1)
     matrix = np.stack(columns, axis=1)
     coefficients = np.linalg.lstsq(matrix, target, rcond=None)[0]
     misfit = float(np.linalg.norm(matrix @ coefficients - target) / np.linalg.norm(target))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, ConvergenceError
-from npgan.game import GaussianGame, QuadraticGame, bilinear_game, dirac_gan
+from npgan.game import AnalyticGame, GaussianGame, QuadraticGame, bilinear_game, dirac_gan
 from npgan.penalties import get_penalty
 from npgan.study import find_equilibrium
 
@@ -48,6 +48,39 @@ def test_float32(mlp, batch_of):
 def test_at_one_already():
     found = find_equilibrium(bilinear_game())
     assert (found.iterations, found.residual, found.distance) == (0, 0.0, 0.0)
+
+
+class Flat(AnalyticGame):
+    """v = arctan θ: away from 0 Newton's step goes far past it, and ever farther."""
+
+    def at(self, theta):
+        return Flat(self.sizes, theta)
+
+    def losses(self):
+        d, g = self.theta * np.arctan(self.theta) - np.log1p(self.theta**2) / 2
+        return d, g
+
+    def _slope(self, loss, player):
+        return np.arctan(self.theta[player : player + 1]) * (loss == player)
+
+    def _jvp(self, u, rows):
+        d, g = (part / (1 + t**2) for part, t in zip(u, self.theta, strict=True))
+        return (d if rows[0] else None), (g if rows[1] else None)
+
+    _vjp = _jvp
+
+
+def test_a_step_that_leads_astray_is_taken_back():
+    sizes = []
+    for iterations in range(1, 12):
+        game = Flat((1, 1), [3.0, -5.0])
+        with pytest.raises(ConvergenceError):
+            find_equilibrium(game, iterations=iterations, tol=1e-300, damping=1e-9)
+        sizes.append(np.linalg.norm(game.gradient()))
+    assert sizes[0] <= np.hypot(np.arctan(3), np.arctan(5))
+    assert (np.diff(sizes) <= 0).all()
+    assert (np.diff(sizes) == 0).any()  # some were
+    assert find_equilibrium(game).residual < 1e-10
 
 
 def test_where_there_is_none():

@@ -12,7 +12,7 @@ from npgan.layers import BatchNorm, Dense, LeakyReLU, MaxPool2d, ReLU, Tanh
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import get_optimizer
-from npgan.penalties import POINTS, Penalized, get_penalty
+from npgan.penalties import POINTS, Draw, Penalized, get_penalty
 
 N = 6
 
@@ -91,7 +91,8 @@ def test_norms_and_interpolation_are_per_sample(draw):
     assert value == pytest.approx(np.mean((norms - 1) ** 2), rel=1e-12)
     real, fake = np.ones((N, 4, 4, 2)), np.zeros((N, 4, 4, 2))
     points = np.empty_like(real)
-    POINTS["interpolates"](points, real, fake, 0.0, get_backend("reference").random(0), "test", 0)
+    backend = get_backend("reference")
+    POINTS["interpolates"](points, real, fake, 0.0, Draw(backend.random(0), "test", 0, backend.kernels, np.empty(N)))
     assert (points == points[:, :1, :1, :1]).all()
     assert len(np.unique(points)) == N
 

@@ -38,15 +38,32 @@ def kernel_cache() -> Path:
     return cache_root() / "kernels" / digest.hexdigest()[:16]
 
 
+def keeps_kernels() -> bool:
+    """Return whether compiled kernels can be kept for the next process."""
+    return _writable(kernel_cache())
+
+
 def kernel(function: F) -> F:
     """Compile `function` when it is first called, for the types it is called with."""
+    return _compiled(function, fastmath=_FASTMATH)
+
+
+def exact(function: F) -> F:
+    """Compile as `kernel`, but every operation as it is written: the same bits in a vector and alone."""
+    return _compiled(function)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    # What a kernel calls goes into it whole. Otherwise each compiled file has a copy, and calls go to the copy that
+    # was loaded first: another one in a run that compiles than in the next, and its sums may be rounded otherwise.
+    # Also, a loop around a call is not turned into vector instructions.
     settings: Any = config
     before = settings.CACHE_DIR
-    cache = _writable(kernel_cache())
+    cache = keeps_kernels()
     try:
         # numba reads this once, when the function is wrapped; the user's own functions keep their setting.
         settings.CACHE_DIR = str(kernel_cache())
-        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", fastmath=_FASTMATH)(function)
+        compiled: Any = numba.njit(nogil=True, cache=cache, error_model="numpy", forceinline=True, **options)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(F, compiled)

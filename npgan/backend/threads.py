@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from npgan.backend.cores import usable_cores
 from npgan.errors import ConfigError
 
 _GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
@@ -26,7 +27,7 @@ def thread_count() -> int:
     """Return the number of threads: ``NPGAN_THREADS``, or the cores that this process may use."""
     setting = os.environ.get("NPGAN_THREADS")
     if setting is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_cores()
     if not setting.isdecimal() or int(setting) < 1:
         raise ConfigError(f"NPGAN_THREADS is {setting!r}, expected a whole number from 1")
     return int(setting)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from npgan.cli.compiling import compilation_announced
 from npgan.cli.output import say, say_table, shape_text, time_text
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from npgan.training.run import Run
 
 
-def announcement(quiet: bool, announced: list[Path]) -> Callable[[Experiment, RunFolder], None]:
+def announcement(quiet: bool, announced: list[Path], until: ExitStack) -> Callable[[Experiment, RunFolder], None]:
     """Return what a trainer calls before the first step.
 
     Parameters
@@ -24,8 +26,9 @@ def announcement(quiet: bool, announced: list[Path]) -> Callable[[Experiment, Ru
         Say nothing.
     announced : list of Path
         Gets the run's folder: it exists from then on.
+    until : ExitStack
+        Until its end it is said what is compiled.
     """
-    first = not quiet and _nothing_compiled()  # asked before the first kernel is
 
     def on_start(experiment: Experiment, folder: RunFolder) -> None:
         announced.append(folder.path)
@@ -34,19 +37,10 @@ def announcement(quiet: bool, announced: list[Path]) -> Callable[[Experiment, Ru
         say_table(_description(experiment, folder))
         for note in experiment.dataset.notes:
             say(f"note: {note}")
-        if first and experiment.backend.name == "cpu":
-            say("compiling the kernels; later runs find them in the cache and start at once")
+        if experiment.backend.name == "cpu":
+            until.enter_context(compilation_announced())
 
     return on_start
-
-
-def _nothing_compiled() -> bool:
-    from npgan.backend.compile import kernel_cache
-
-    try:
-        return not kernel_cache().exists()
-    except OSError:  # a directory that may not be looked into: there is no cache then
-        return True
 
 
 def _description(experiment: Experiment, folder: RunFolder) -> list[tuple[str, str]]:

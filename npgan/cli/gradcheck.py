@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npgan.cli.options import COMPUTING, BackendName, Debug, Json
+from npgan.cli.compiling import compilation_announced
+from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Threads
 from npgan.cli.output import say, say_json, time_text
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def gradcheck(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of weights, points and directions.", rich_help_panel=COMPUTING)
     ] = 0,
+    threads: Threads = None,
     self_test: Annotated[
         bool,
         typer.Option(
@@ -59,10 +61,11 @@ def gradcheck(
     from npgan.gradcheck.subjects import select
 
     chosen = select(names or [])
-    if self_test:
-        ok = _self_test({subject.group for subject in chosen} if names else None, seed, as_json)
-    else:
-        ok = _suite(chosen, backend.value, dtype.value, seed, as_json)
+    with compilation_announced(quiet=backend != BackendName.cpu, error=as_json):
+        if self_test:
+            ok = _self_test({subject.group for subject in chosen} if names else None, seed, as_json)
+        else:
+            ok = _suite(chosen, backend.value, dtype.value, seed, as_json)
     if not ok:
         raise typer.Exit(1)
 

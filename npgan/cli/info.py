@@ -30,7 +30,8 @@ def info(as_json: Json = False, debug: Debug = False) -> None:
         [
             ("npgan", f"{found['npgan']} in {found['location']}"),
             ("python", f"{found['python']} on {found['system']} {found['machine']}"),
-            ("cpu", f"{found['cpu']}, {found['cores']} cores, npgan uses {found['threads']} threads"),
+            ("cpu", f"{found['cpu']}, {found['cores']} cores, {found['usable_cores']} of them for this process"),
+            ("threads", f"{found['threads']} ({found['threads_why']})"),
             ("products", f"{found['products']['name']}, core {found['products']['core']} ({found['products']['why']})"),
             (
                 "BLAS",
@@ -71,6 +72,7 @@ def collect() -> dict[str, Any]:
     from npgan.backend import get_backend
     from npgan.backend.blas import blas
     from npgan.backend.compile import kernel_cache
+    from npgan.backend.cores import usable_cores
     from npgan.backend.threads import thread_count
     from npgan.data.download import cache_folder
     from npgan.training.folder import environment
@@ -83,7 +85,9 @@ def collect() -> dict[str, Any]:
         **{key: about[key] for key in ("npgan", "python", "system", "machine", "cpu")},
         "location": str(Path(npgan.__file__).parent),
         "cores": os.cpu_count(),
+        "usable_cores": usable_cores(),
         "threads": thread_count(),
+        "threads_why": "NPGAN_THREADS is set" if "NPGAN_THREADS" in os.environ else "the cores for this process",
         "blas": _blas(),
         "products": asdict(blas()),
         "packages": packages,

@@ -13,6 +13,7 @@ COMPUTING = "Computing"
 PRINTING = "Printing"
 
 _DEBUG = "NPGAN_DEBUG"
+_THREADS, _MOST_THREADS = "NPGAN_THREADS", 1024
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -34,6 +35,41 @@ def debugging() -> bool:
     return os.environ.get(_DEBUG, "") not in ("", "0")
 
 
+def thread_number(text: str) -> int:
+    """Return a number of threads.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is not one.
+    """
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= _MOST_THREADS:
+        raise typer.BadParameter(f"{text!r} is not a number of threads: a whole number from 1 to {_MOST_THREADS}")
+    return int(text)
+
+
+def _remember_threads(count: int | None) -> int | None:
+    if count is not None:
+        from npgan.backend.threads import thread_count
+
+        os.environ[_THREADS] = str(count)
+        thread_count.cache_clear()
+    return count
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        parser=thread_number,
+        metavar="N",
+        callback=_remember_threads,
+        help=f"How many threads the kernels use (also: {_THREADS}). Another number, other rounding. Default: the cores "
+        "that this process may use.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON object on standard output.", rich_help_panel=PRINTING)
 ]

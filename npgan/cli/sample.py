@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json
+from npgan.cli.compiling import compilation_announced
+from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads
 from npgan.cli.output import say, say_json, shape_text
 from npgan.errors import ConfigError
 
@@ -92,6 +93,7 @@ def sample(
             rich_help_panel=COMPUTING,
         ),
     ] = None,
+    threads: Threads = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
     ] = False,
@@ -112,12 +114,14 @@ def sample(
     target = explicit or drawing.default_target(opened, interpolate)
     drawing.check(opened, target, interpolate)
     index = None if label is None else class_index(opened, label)
-    if interpolate:
-        count, length = n or 8, steps or (30 if target.kind == ".gif" else 10)
-        x, labels = drawing.walks(opened, count, length, seed, index)
-    else:
-        count, length = n or drawing.default_count(opened, index), None
-        x, labels = drawing.samples(opened, count, seed, index, rows=target.kind == ".png")
+    on_cpu = (opened.config.backend if backend is None else backend) == "cpu"
+    with compilation_announced(quiet=quiet or not on_cpu, error=as_json):
+        if interpolate:
+            count, length = n or 8, steps or (30 if target.kind == ".gif" else 10)
+            x, labels = drawing.walks(opened, count, length, seed, index)
+        else:
+            count, length = n or drawing.default_count(opened, index), None
+            x, labels = drawing.samples(opened, count, seed, index, rows=target.kind == ".png")
     drawing.write(opened, target, x, labels, interpolate)
     if as_json:
         say_json(_answer(opened, target.path, x.shape, labels is not None, seed))

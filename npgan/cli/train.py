@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from npgan.cli.announce import announcement, answer, report, resume_command
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, duration
+from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads, duration
 from npgan.cli.output import say, say_json
 from npgan.errors import ConfigError
 
 if TYPE_CHECKING:
     from npgan.training.run import Run
+    from npgan.training.trainer import OnStart
 
 _WHAT, _HOW_LONG, _WHERE = "What to train", "How long", "Where it is written"
 
@@ -120,6 +121,7 @@ def train(
             rich_help_panel=COMPUTING,
         ),
     ] = None,
+    threads: Threads = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
     ] = False,
@@ -135,14 +137,15 @@ def train(
     announced: list[Path] = []
     try:
         # With --json standard output is for the answer alone, and what is said on the way goes to standard error.
-        with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        with redirect_stdout(sys.stderr if as_json else sys.stdout), ExitStack() as until:
+            on_start = announcement(quiet, announced, until)
             if resume is not None:
                 if recipe is not None or out is not None:
                     what = "a recipe or config file" if recipe is not None else "--out"
                     raise ConfigError(f"--resume goes on with a run in its own folder; leave {what} out, use --set")
-                run = _resume(resume, options, settings or [], max_time, quiet, announced)
+                run = _resume(resume, options, settings or [], max_time, quiet, on_start)
             else:
-                run = _train(recipe, options, settings or [], out, max_time, quiet, announced)
+                run = _train(recipe, options, settings or [], out, max_time, quiet, on_start)
             report(run, time.monotonic() - begun, quiet)
     except KeyboardInterrupt:
         # Before the first step, or pressed a second time by somebody who cannot wait for the end of a step.
@@ -173,7 +176,7 @@ def _train(
     out: Path | None,
     max_time: float | None,
     quiet: bool,
-    announced: list[Path],
+    on_start: OnStart,
 ) -> Run:
     from npgan.recipes import get_recipe
     from npgan.training import trainer
@@ -204,12 +207,12 @@ def _train(
         settings=trainer.override(saved, given),
         max_time=max_time,
         quiet=quiet,
-        on_start=announcement(quiet, announced),
+        on_start=on_start,
     )
 
 
 def _resume(
-    run: Path, options: dict[str, Any], settings: list[str], max_time: float | None, quiet: bool, announced: list[Path]
+    run: Path, options: dict[str, Any], settings: list[str], max_time: float | None, quiet: bool, on_start: OnStart
 ) -> Run:
     from npgan.training import trainer
     from npgan.training.config import merge, parse_settings
@@ -220,7 +223,7 @@ def _resume(
         max_time=max_time,
         quiet=quiet,
         say=say,
-        on_start=announcement(quiet, announced),
+        on_start=on_start,
     )
 
 

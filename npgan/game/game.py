@@ -145,11 +145,11 @@ class Game:
         condition = self.given(self.discriminator, labels)
         score = self.on_real.forward(x, condition, step=step, update_stats=training)
         loss, dscore = self.term(self.loss.real, score, labels)
-        self.score_real = float(score.mean())
+        self.score_real = self._mean(score)
         self.on_real.backward(dscore, dtheta=out, dx=False)
         score = self.on_fake.forward(self.fake.y, condition, step=step, update_stats=training)
         value, dscore = self.term(self.loss.fake, score, labels)
-        self.score_fake = float(score.mean())
+        self.score_fake = self._mean(score)
         self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
         loss += value
         due = [each for each in self.penalties if not training or each.due(step)]
@@ -177,6 +177,9 @@ class Game:
         """Return a term of the loss and its gradient by the score, which holds until the next one."""
         value = float(term.value_and_gradient(self._dscore, score, self.weights(labels)))
         return value, self._dscore
+
+    def _mean(self, score: Array) -> float:
+        return float(self.discriminator.backend.kernels.reduce.mean(score))
 
     def weights(self, labels: Array | None) -> Array | None:
         """Return the samples' class weights (N,), or None where the loss has none."""

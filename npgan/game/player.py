@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from npgan.backend.base import Array
 from npgan.losses import clip_weights
 from npgan.network import Network
 from npgan.optimizers import Ema, Optimizer, Schedule, clip_norm, clip_value, norm
+from npgan.optimizers.vectors import norm_scratch
 
 
 @dataclass
@@ -37,19 +39,21 @@ class Player:
     clip_weights: float | None = None
     ema: Ema | None = None
     gradient: Array = field(init=False)
+    _scratch: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.gradient = self.network.grad
+        self._scratch = norm_scratch(self.network.size, self.network.backend)
 
     def clip(self) -> float:
         """Apply the limits to the gradient; return its norm before, NaN or infinite where an element is."""
-        backend = self.network.backend
-        found = norm(self.gradient, backend=backend)
+        given: dict[str, Any] = {"backend": self.network.backend, "scratch": self._scratch}
+        before = []
         if self.clip_value is not None:
-            clip_value(self.gradient, self.clip_value, backend=backend)
+            before.append(clip_value(self.gradient, self.clip_value, **given))
         if self.clip_norm is not None:
-            clip_norm(self.gradient, self.clip_norm, backend=backend)
-        return found
+            before.append(clip_norm(self.gradient, self.clip_norm, **given))
+        return before[0] if before else norm(self.gradient, **given)
 
     def update(self, step: int) -> None:
         """Move the weights by the optimizer's direction."""

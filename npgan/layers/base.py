@@ -113,6 +113,8 @@ class Frame:
     slope : float or None
         Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
         Always None for a layer that does not say that it `bends`, and in the R-maps.
+    dz : Array
+        With a slope, memory for the gradient of what the activation is done to.
     uniform : callable
         ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
     """
@@ -142,6 +144,7 @@ class Frame:
     train: bool
     update_stats: bool
     slope: float | None
+    dz: Array
     uniform: Callable[[Array], Array]
 
 
@@ -158,13 +161,19 @@ class Layer(ABC):
     sparse : bool
         The R-maps take None for an rx or rdy that is zero; otherwise they are given zeros.
     bends : bool
-        `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`.
+        `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`. A
+        subclass with a `forward` or `backward` of its own has to say so again.
     """
 
     second_order: ClassVar[bool] = False
     curved: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
     bends: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if {"forward", "backward"} & vars(cls).keys() and "bends" not in vars(cls):
+            cls.bends = False
 
     @abstractmethod
     def plan(self, x: Spec, k: Kernels) -> Plan:

@@ -24,6 +24,7 @@ class Bilinear(Layer):
     second_order = True
     curved = False
     sparse = True
+    bends = True
     bias: bool
     init: Initializer
 
@@ -59,18 +60,22 @@ class Bilinear(Layer):
 
     def forward(self, f: Frame) -> None:  # noqa: D102
         self._product(f, f.y, f.x, f.w["weight"])
-        if self.bias:
-            f.k.bias.forward(rows(f.y), f.w["bias"])
+        if self.bias or f.slope is not None:
+            f.k.bias.forward(rows(f.y), f.w.get("bias"), f.slope)
 
     def backward(self, f: Frame) -> None:  # noqa: D102
-        if f.dw is not None and self.bias:
-            f.k.bias.backward(f.dw["bias"], rows(f.dy), f.accumulate)
+        dy, db = f.dy, None if f.dw is None else f.dw.get("bias")
+        if f.slope is not None:
+            dy = f.dz
+            f.k.bias.unbend(rows(dy), db, rows(f.dy), rows(f.y), f.slope, f.accumulate)
+        elif db is not None:
+            f.k.bias.backward(db, rows(dy), f.accumulate)
         if f.dw is not None and f.dx is not None:
-            self._adjoints(f, f.dx, f.dw["weight"], f.dy, f.x, f.w["weight"], f.accumulate)
+            self._adjoints(f, f.dx, f.dw["weight"], dy, f.x, f.w["weight"], f.accumulate)
         elif f.dw is not None:
-            self._adjoint_w(f, f.dw["weight"], f.dy, f.x, f.accumulate)
+            self._adjoint_w(f, f.dw["weight"], dy, f.x, f.accumulate)
         elif f.dx is not None:
-            self._adjoint_x(f, f.dx, f.dy, f.w["weight"])
+            self._adjoint_x(f, f.dx, dy, f.w["weight"])
 
     def rforward(self, f: Frame) -> None:  # noqa: D102
         if f.rx is not None:

@@ -18,8 +18,6 @@ import math
 from abc import abstractmethod
 from typing import Any
 
-import numpy as np
-
 from npgan.backend.base import Array, Shape
 from npgan.errors import ConfigError, ShapeError
 from npgan.kernels import Kernels
@@ -291,7 +289,7 @@ class LayerNorm(Normalization):
 
 
 def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+    return math.prod(shape)
 
 
 def _number(value: Any, what: str, low: float, high: float) -> float:

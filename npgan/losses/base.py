@@ -148,10 +148,9 @@ class Loss:
         self.generator = generator
         self.equilibrium = equilibrium
         self.class_weights: tuple[float, ...] | None = None
-        self._table: Array | None = None
+        self._tables: dict[Any, Array] = {}  # of class weights, by dtype
         if class_weights is not None:
             self.class_weights = _class_weights(name, class_weights)
-            self._table = real.backend.asarray(self.class_weights, np.float64)
 
     def weights(self, labels: Array, out: Array) -> Array | None:
         """Write each sample's class weight to `out` and return it.
@@ -173,19 +172,22 @@ class Loss:
         ConfigError
             A label without a weight.
         """
-        if self._table is None:
+        if self.class_weights is None:
             return None
         if labels.ndim != 1 or out.shape != labels.shape:
             raise ShapeError(f"{self.name}: labels is {labels.shape} and out {out.shape}, expected (N,) for both")
         if labels.dtype.kind not in "iu":
             raise DTypeError(f"{self.name}: labels is {labels.dtype}, expected integers")
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-        if low < 0 or high >= self._table.size:
+        if low < 0 or high >= len(self.class_weights):
             raise ConfigError(
                 f"{self.name}: labels go from {low} to {high}, but class_weights has "
-                f"{self._table.size} values, for the labels from 0 to {self._table.size - 1}"
+                f"{len(self.class_weights)} values, for the labels from 0 to {len(self.class_weights) - 1}"
             )
-        out[...] = self._table[labels]
+        backend = self.real.backend
+        if out.dtype not in self._tables:
+            self._tables[out.dtype] = backend.asarray(np.reshape(self.class_weights, (-1, 1)), out.dtype)
+        backend.kernels.embedding.forward(out[:, None], labels, self._tables[out.dtype])
         return out
 
     def __repr__(self) -> str:

@@ -153,7 +153,7 @@ class Pass:
             self._paired[i] = f = copy(self._frames[i])
             f.slope, f.y = slope, self._frames[i + 1].y
             if self.order:
-                f.dy = self._frames[i + 1].dy
+                f.dz, f.dy = f.dy, self._frames[i + 1].dy
         self._y = network.backend.read_only(self._view(self._program.output, memory.values))
 
     def _view(self, value: Value, blocks: dict[Value, Block]) -> Array:

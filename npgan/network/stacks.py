@@ -47,7 +47,7 @@ def find_pairs(program: Program, stacks: Iterable[range]) -> dict[int, float]:
         for i, (op, after) in enumerate(pairwise(program.ops))
         if op.layer.bends
         and type(after.layer) in (ReLU, LeakyReLU)
-        and after.inputs[0].root is op.output
+        and after.inputs[0] is op.output  # not another view of it, with other features
         and readers[op.output] == 1
         and not stacked & {i, i + 1}
     }
@@ -90,7 +90,7 @@ class Stacks:
             if i + 1 in run
             and isinstance(program.ops[i].layer, Dense)
             and not isinstance(program.ops[i + 1].layer, Dense)
-            and program.ops[i + 1].inputs[0].root is program.ops[i].output
+            and program.ops[i + 1].inputs[0] is program.ops[i].output
             and readers[program.ops[i].output] == 1
         }
 

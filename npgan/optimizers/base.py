@@ -72,6 +72,7 @@ class Optimizer(ABC):
         self.segments = segments(self.size, groups, names, self.weight_decay)
         self.t = 0
         self._moments = {name: self.backend.zeros((self.size,), self.dtype) for name in self.moments}
+        self._scratch = self.backend.empty((self.backend.kernels.optimizer.workspace(),), self.dtype)
 
     @abstractmethod
     def _options(self, segment: Segment) -> tuple[float, ...]:
@@ -150,7 +151,8 @@ class Optimizer(ABC):
         for segment in self.segments:
             if not segment.frozen:
                 part = slice(segment.start, segment.stop)
-                kernel(theta[part], *self._parts(part), gradient[part], lr, *self._options(segment))
+                moments, options = self._parts(part), self._options(segment)
+                kernel(theta[part], self._scratch, *moments, gradient[part], lr, *options)
 
     def state(self) -> dict[str, Array]:
         """Return the moments by name: views, to be saved together with `t`."""

@@ -46,10 +46,17 @@ def load_vectors(owner: str, into: Mapping[str, Array], state: Mapping[str, Any]
         array[...] = found[name]
 
 
-def norm(vector: Array, *, backend: str | Backend = "cpu") -> float:
+def norm(vector: Array, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
     """Return the Euclidean norm of a vector (P,), summed in float64 without overflow.
 
     NaN or Inf in the vector comes out as one. The same bits whatever the number of threads.
+
+    Parameters
+    ----------
+    vector : array (P,)
+    backend : str or Backend
+    scratch : float64 array, optional
+        What `norm_scratch` returns for P, for a caller that comes again and again; overwritten.
 
     Raises
     ------
@@ -57,8 +64,16 @@ def norm(vector: Array, *, backend: str | Backend = "cpu") -> float:
         Not a vector.
     """
     _check_flat("norm", vector)
-    value: float = get_backend(backend).kernels.reduce.norm(vector)
+    backend = get_backend(backend)
+    scratch = norm_scratch(vector.size, backend) if scratch is None else scratch
+    value: float = backend.kernels.reduce.norm(scratch, vector)
     return value
+
+
+def norm_scratch(size: int, backend: str | Backend = "cpu") -> Array:
+    """Return the memory that `norm` needs for a vector of `size` elements."""
+    backend = get_backend(backend)
+    return backend.empty((backend.kernels.reduce.workspace(size),), np.float64)
 
 
 def finite(vector: Array, *, backend: str | Backend = "cpu") -> bool:
@@ -69,7 +84,7 @@ def finite(vector: Array, *, backend: str | Backend = "cpu") -> bool:
     return math.isfinite(norm(vector, backend=backend))
 
 
-def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu") -> float:
+def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
     """Scale a gradient in place so that its norm is at most `most`; return the norm that it had.
 
     Pascanu et al. (2013), "On the difficulty of training recurrent neural networks", algorithm 1. A gradient
@@ -82,6 +97,8 @@ def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu") -
     most : float
         > 0.
     backend : str or Backend
+    scratch : float64 array, optional
+        As for `norm`.
 
     Raises
     ------
@@ -91,16 +108,16 @@ def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu") -
         Not a vector.
     """
     most = number("clip_norm: most", most, above=0)
-    found = float(norm(gradient, backend=backend))
+    found = float(norm(gradient, backend=backend, scratch=scratch))
     if math.isfinite(found) and found > most:
         get_backend(backend).kernels.optimizer.scale(gradient, most / found)
     return found
 
 
-def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu") -> float:
+def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
     """Clip each element of a gradient (P,) to [-most, most] in place; return the norm that it had.
 
-    A NaN stays, and is in the norm.
+    A NaN stays, and is in the norm. `scratch` is as for `norm`.
 
     Raises
     ------
@@ -110,7 +127,7 @@ def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu") 
         Not a vector.
     """
     most = number("clip_value: most", most, above=0)
-    found = float(norm(gradient, backend=backend))
+    found = float(norm(gradient, backend=backend, scratch=scratch))
     get_backend(backend).kernels.optimizer.clip(gradient, most)
     return found
 

@@ -2,7 +2,7 @@
 
 from npgan.penalties.base import GradientPenalty, Penalized
 from npgan.penalties.curvature import Curvature, penalty_product
-from npgan.penalties.points import POINTS
+from npgan.penalties.points import POINTS, Draw
 from npgan.penalties.standard import PENALTIES, get_penalty
 
-__all__ = ["PENALTIES", "POINTS", "Curvature", "GradientPenalty", "Penalized", "get_penalty", "penalty_product"]
+__all__ = ["PENALTIES", "POINTS", "Curvature", "Draw", "GradientPenalty", "Penalized", "get_penalty", "penalty_product"]

@@ -17,14 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from npgan.backend.base import Array
 from npgan.backend.random import Random
 from npgan.errors import ConfigError
+from npgan.kernels import Kernels
 from npgan.network import Arena, Network
 from npgan.options import find, number, whole
-from npgan.penalties.points import POINTS
+from npgan.penalties.points import POINTS, Draw
 
 
 @dataclass(frozen=True)
@@ -72,51 +71,24 @@ class GradientPenalty:
         if isinstance(self.norm, bool) or not isinstance(self.norm, int | float) or not self.norm >= 1.0:
             raise ConfigError(f"penalty {self.name}: norm is {self.norm!r}, expected 1 to infinity")
 
-    def value_and_gradient(self, v: Array, g: Array) -> Any:
+    def value_and_gradient(self, v: Array, g: Array, kernels: Kernels, scratch: Array) -> Any:
         """Write ∂P/∂g to v (N, ...) for the gradients g (N, ...), and return P.
 
         Where a norm is 0 its gradient is taken as 0, but the square of it, for p = 2, is smooth there; for p = 1 and
-        p = ∞ the signs and the first largest element are taken as fixed. Complex-analytic away from there.
+        p = ∞ the signs and the first largest element are taken as fixed.
+
+        Parameters
+        ----------
+        v : array (N, ...)
+            In one piece.
+        g : array (N, ...)
+        kernels : Kernels
+            Of the backend where they live.
+        scratch : float64 array (N,)
+            Overwritten.
         """
         rows, out = g.reshape(len(g), -1), v.reshape(len(g), -1)
-        if self.norm == 2.0 and self.target == 0.0:  # Σ n² needs no root: smooth where n = 0, so its Hessian is too
-            out[...] = (2.0 * self.weight / len(g)) * rows
-            return (self.weight / len(g)) * (rows * rows).sum()
-        n = _norms(rows, self.norm)
-        over = n - self.target
-        if self.one_sided:
-            over = np.where(over.real > 0, over, 0 * over)
-        factor = 2.0 * self.weight / len(g)
-        out[...] = (factor * over)[:, None] * _norm_gradients(rows, n, self.norm)
-        return (self.weight / len(g)) * (over * over).sum()
-
-
-def _norms(g: Any, p: float) -> Any:
-    """g (N, F) -> (N,)."""
-    if p == 2.0:
-        return np.sqrt((g * g).sum(axis=1))
-    size = np.where(g.real < 0, -g, g)
-    if np.isinf(p):
-        return size[np.arange(len(g)), size.real.argmax(axis=1)]
-    # Divided by the largest, so that powers neither overflow nor vanish; a factor of 1 where all are 0.
-    largest = size.real.max(axis=1, keepdims=True)
-    largest = np.where(largest > 0, largest, 1.0).astype(size.real.dtype)
-    return ((size / largest) ** p).sum(axis=1) ** (1.0 / p) * largest[:, 0]
-
-
-def _norm_gradients(g: Any, n: Any, p: float) -> Any:
-    """∂n/∂g (N, F), 0 where the norm is 0."""
-    safe = np.where(n.real > 0, n, 1.0)[:, None].astype(g.dtype)
-    if p == 2.0:
-        return np.where(n.real[:, None] > 0, g / safe, 0)  # of a complex step too, whose real part is 0 there
-    signs = np.sign(g.real).astype(g.dtype)
-    if np.isinf(p):
-        chosen = np.zeros_like(g)
-        rows = np.arange(len(g))
-        columns = np.where(g.real < 0, -g.real, g.real).argmax(axis=1)
-        chosen[rows, columns] = signs[rows, columns]
-        return chosen
-    return signs * (signs * g / safe) ** (p - 1.0)
+        return kernels.penalty.charge(out, scratch, rows, self.weight, self.target, self.norm, self.one_sided)
 
 
 class Penalized:
@@ -144,6 +116,8 @@ class Penalized:
         self._x, self._v = empty(shape, critic.dtype), empty(shape, critic.dtype)
         self._ones = empty((batch, *critic.output_shape), critic.dtype)
         self._ones[...] = 1
+        self._scratch = empty((batch,), "float64")
+        self._shares = empty((batch,), critic.dtype)
         # rbackward needs dy of every layer with weights; those that see the condition alone are not on the way to x.
         conditional = critic.condition_shape is not None
         self._weights = empty((critic.size,), critic.dtype) if conditional else None
@@ -175,7 +149,8 @@ class Penalized:
         points of a direction of the generated samples are the direction of the points, and those of a gradient by
         the points are the gradient by the generated samples.
         """
-        POINTS[self.penalty.points](out, real, fake, self.penalty.noise, random, self.penalty.name, turn)
+        draw = Draw(random, self.penalty.name, turn, self.critic.backend.kernels, self._shares)
+        POINTS[self.penalty.points](out, real, fake, self.penalty.noise, draw)
         return out
 
     def at(
@@ -198,7 +173,7 @@ class Penalized:
         p.forward(x, condition, step=step, update_stats=False)
         g = p.backward(self._ones, dtheta=self._weights)
         assert g is not None
-        value = self.penalty.value_and_gradient(self._v, g)
+        value = self.penalty.value_and_gradient(self._v, g, self.critic.backend.kernels, self._scratch)
         if scale != 1.0:
             self._v *= scale
         p.rforward(self._v)

@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
+from dataclasses import dataclass
 
 from npgan.backend.base import Array
 from npgan.backend.random import Random
+from npgan.kernels import Kernels
 
-Points = Callable[[Array, Array, Array, float, Random, str, int], None]  # out, real, fake, noise, random, stream, turn
+
+@dataclass(frozen=True)
+class Draw:
+    """What is random about the points of one turn, and what they are computed with.
+
+    Attributes
+    ----------
+    random : Random
+    stream : str
+    turn : int
+    kernels : Kernels
+    shares : array (N,)
+        Memory for a number a sample: nothing is allocated in a turn.
+    """
+
+    random: Random
+    stream: str
+    turn: int
+    kernels: Kernels
+    shares: Array
 
 
-def at_real(out: Array, real: Array, fake: Array, noise: float, random: Random, stream: str, turn: int) -> None:
+Points = Callable[[Array, Array, Array, float, Draw], None]  # out, real, fake, noise, draw
+
+
+def at_real(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = x."""
     out[...] = real
 
 
-def at_fake(out: Array, real: Array, fake: Array, noise: float, random: Random, stream: str, turn: int) -> None:
+def at_fake(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = G(z)."""
     out[...] = fake
 
 
-def between(out: Array, real: Array, fake: Array, noise: float, random: Random, stream: str, turn: int) -> None:
+def between(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = ε x + (1 - ε) G(z), ε uniform in [0, 1), one for each sample and not one for each pixel."""
-    weights = np.empty_like(out, shape=(len(out),))
-    random.uniform(weights, f"{stream} points", turn)
-    weights = weights.reshape(-1, *(1,) * (out.ndim - 1))
-    out[...] = fake + weights * (real - fake)
+    draw.random.uniform(draw.shares, f"{draw.stream} points", draw.turn)
+    draw.kernels.penalty.between(out, draw.shares, real, fake)
 
 
-def around_real(out: Array, real: Array, fake: Array, noise: float, random: Random, stream: str, turn: int) -> None:
+def around_real(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = x + δ, δ normal with a deviation of `noise` standard deviations of the batch."""
-    random.normal(out, f"{stream} points", turn)
-    out *= noise * real.std()
+    out[...] = real
+    out -= out.mean()
+    out *= out
+    deviation = out.mean() ** 0.5
+    draw.random.normal(out, f"{draw.stream} points", draw.turn)
+    out *= noise * deviation
     out += real
 
 

@@ -231,15 +231,6 @@ def test_max_time_ends_well(cli, tmp_path):
     assert f"npgan train --resume {tmp_path / 'run'}\n" in result.err
 
 
-def test_the_first_run_says_that_kernels_are_compiled(cli, tmp_path, monkeypatch):
-    from npgan.backend import compile
-
-    for place, expected in ((tmp_path, False), (tmp_path / "none", True)):
-        monkeypatch.setattr(compile, "kernel_cache", lambda place=place: place)
-        result = cli("train", "mlp", *SMALL, "--steps", 1, "--out", tmp_path / f"run-{expected}")
-        assert ("compiling the kernels" in result.out) == expected
-
-
 def test_no_memory_a_full_disk_and_a_bug_are_told_apart(cli, tmp_path, monkeypatch):
     from npgan.training import trainer
 

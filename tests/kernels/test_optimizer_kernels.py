@@ -13,7 +13,7 @@ from npgan.kernels.reduce import cpu as reduce_cpu
 from npgan.kernels.reduce import reference as reduce_reference
 
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
-norms = pytest.mark.parametrize("norm", [reduce_reference.norm, reduce_cpu.norm], ids=["reference", "cpu"])
+reduces = pytest.mark.parametrize("reduce", [reduce_reference, reduce_cpu], ids=["reference", "cpu"])
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 #        name, moments, options before l2
 RULES = [
@@ -28,13 +28,24 @@ rules = pytest.mark.parametrize(("name", "moments", "options"), RULES)
 
 def public(module):
     found = {name: inspect.signature(f) for name, f in vars(module).items() if inspect.isfunction(f)}
-    return {name: s for name, s in found.items() if name[0] != "_" and name not in ("kernel", "over_samples")}
+    return {
+        name: s for name, s in found.items() if name[0] != "_" and name not in ("kernel", "over_samples", "over_shares")
+    }
 
 
 def test_versions_share_names_signatures_and_defaults():
     assert public(cpu) == public(reference)
     assert public(reduce_cpu) == public(reduce_reference)
-    assert len(public(cpu)) == 12
+    assert len(public(cpu)) == 13
+
+
+def norm_of(reduce, x):
+    return reduce.norm(np.full(reduce.workspace(x.size), np.nan), x)
+
+
+def step(version, name, theta, *args):
+    """Run a step with memory that holds nothing of use."""
+    getattr(version, f"{name}_step")(theta, np.full(version.workspace(), np.nan, theta.dtype), *args)
 
 
 def vectors(seed, size, count, dtype):
@@ -56,7 +67,7 @@ def test_compiled_equals_reference(name, moments, options, dtype, seed, size):
         d = np.full_like(theta, np.nan)
         getattr(version, f"{name}_direction")(d, *ours, g, theta, *options)
         stepped, moved = theta.copy(), [s.copy() for s in saved]
-        getattr(version, f"{name}_step")(stepped, *moved, g, 0.1, *options)
+        step(version, name, stepped, *moved, g, 0.1, *options)
         bare = np.full_like(theta, np.nan)
         getattr(version, f"{name}_direction")(bare, *[s.copy() for s in saved], g, None, *options)
         found[version] = [d, stepped, bare, *ours, *moved]
@@ -74,7 +85,7 @@ def test_reference_is_complex_analytic(name, moments, options):
 
     def stepped(x):
         out = theta.astype(x.dtype)
-        getattr(reference, f"{name}_step")(out, *[s.astype(x.dtype) for s in saved], x, 0.1, *options)
+        step(reference, name, out, *[s.astype(x.dtype) for s in saved], x, 0.1, *options)
         return out
 
     exact = stepped(g + 1e-20j * along).imag / 1e-20
@@ -115,16 +126,16 @@ def test_average_clip_scale_and_descend(version, dtype):
     np.testing.assert_array_equal(theta, np.array([-6.5, -5, 0], dtype))
 
 
-@norms
+@reduces
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(0, 20_000), dtype=st.sampled_from([np.float32, np.float64]))
 @settings(max_examples=15, deadline=None)
-def test_norm_is_the_norm(norm, seed, size, dtype):
+def test_norm_is_the_norm(reduce, seed, size, dtype):
     (x,) = vectors(seed, size, 1, dtype)
-    assert norm(x) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x)), rel=1e-13)
-    assert norm(x[::-2]) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x[::-2])), rel=1e-13)
+    assert norm_of(reduce, x) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x)), rel=1e-13)
+    assert norm_of(reduce, x[::-2]) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x[::-2])), rel=1e-13)
 
 
-@norms
+@reduces
 @pytest.mark.parametrize(
     ("x", "expected"),
     [
@@ -140,9 +151,11 @@ def test_norm_is_the_norm(norm, seed, size, dtype):
         (np.array([np.inf, np.nan]), np.nan),
     ],
 )
-def test_norm_neither_overflows_nor_vanishes(norm, x, expected):
+def test_norm_neither_overflows_nor_vanishes(reduce, x, expected):
     with np.errstate(all="raise", under="ignore"):
-        assert norm(x) == pytest.approx(expected, rel=2e-5 if expected == 1e-40 * math.sqrt(2) else 1e-7, nan_ok=True)
+        assert norm_of(reduce, x) == pytest.approx(
+            expected, rel=2e-5 if expected == 1e-40 * math.sqrt(2) else 1e-7, nan_ok=True
+        )
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
@@ -151,6 +164,38 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
     for threads in (1, 2, 3):
         monkeypatch.setattr("npgan.backend.threads.thread_count", lambda threads=threads: threads)
         theta, ours = x.copy(), [m.copy(), np.abs(v)]
-        cpu.adam_step(theta, *ours, g, 0.1, 0.9, 0.999, 1e-8, 1.0, 1.0, 0.0, 0.0)
-        results.append((reduce_cpu.norm(x), theta.tobytes(), ours[1].tobytes()))
+        step(cpu, "adam", theta, *ours, g, 0.1, 0.9, 0.999, 1e-8, 1.0, 1.0, 0.0, 0.0)
+        results.append((norm_of(reduce_cpu, x), theta.tobytes(), ours[1].tobytes()))
     assert results[0] == results[1] == results[2]
+
+
+@rules
+@dtypes
+def test_a_step_has_the_bits_of_a_direction_that_is_applied(name, moments, options, dtype):
+    theta, g, *saved = vectors(11, 5_003, 2 + moments, dtype)  # more than a block
+    saved = [np.abs(s) for s in saved]
+    stepped, moved = theta.copy(), [s.copy() for s in saved]
+    step(cpu, name, stepped, *moved, g, 0.1, *options)
+    d = np.empty_like(theta)
+    getattr(cpu, f"{name}_direction")(d, *saved, g, theta, *options)
+    cpu.descend(theta, d, 0.1)
+    np.testing.assert_array_equal(stepped, theta)
+
+
+@reduces
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 3000), dtype=st.sampled_from([np.float32, np.float64]))
+@settings(max_examples=15, deadline=None)
+def test_mean_is_the_mean(reduce, seed, size, dtype):
+    (x,) = vectors(seed, size, 1, dtype)
+    for array in (x, x[::-2], x.reshape(-1, 1)):
+        expected = math.fsum(float(v) for v in array.reshape(-1)) / array.size
+        assert reduce.mean(array) == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    x[0] = np.nan
+    assert math.isnan(reduce.mean(x))
+
+
+@reduces
+def test_a_mean_in_float32_is_summed_in_float64(reduce):
+    x = np.full(100_000, 0.1, np.float32)
+    x[0] = 1e6
+    assert reduce.mean(x) == pytest.approx(math.fsum(float(v) for v in x) / x.size, rel=1e-12)

@@ -59,9 +59,10 @@ def test_compiled_equals_reference(draw, n, k, wide):
 
 @versions
 @draws
-@given(n=st.integers(1, 40), more=st.integers(0, 9), k=key)
+@given(n=st.integers(1, 150), more=st.integers(0, 9), k=key)
 def test_a_longer_draw_begins_with_the_shorter(version, draw, n, more, k):
-    np.testing.assert_array_equal(drawn(version, draw, n, k), drawn(version, draw, n + more, k)[:n])
+    for wide in (True, False):
+        np.testing.assert_array_equal(drawn(version, draw, n, k, wide), drawn(version, draw, n + more, k, wide)[:n])
 
 
 @versions
@@ -82,13 +83,32 @@ def test_shape_and_layout_do_not_matter(version, draw):
 
 
 @draws
-def test_threads_do_not_matter(draw, monkeypatch):
-    k, n = (1, 2, 3, 4, 5), 50_001  # enough work for several threads
+@pytest.mark.parametrize("wide", [True, False])
+def test_threads_do_not_matter(draw, wide, monkeypatch):
+    k, n = (1, 2, 3, 4, 5), 1_400_001  # enough work for several threads
     monkeypatch.setattr(threads, "thread_count", lambda: 1)
-    one = drawn(cpu, draw, n, k)
+    one = drawn(cpu, draw, n, k, wide)
     for count in (2, 3, 7):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
-        np.testing.assert_array_equal(drawn(cpu, draw, n, k), one)
+        np.testing.assert_array_equal(drawn(cpu, draw, n, k, wide), one)
+
+
+def test_normal_numbers_in_float32_are_right_everywhere():
+    # Not to a tolerance that is absolute: numbers near 0, where 1 - u is small or the angle is near an axis, count too.
+    found, expected = drawn(cpu, "normal", 400_000, (1, 2, 3, 4, 5), wide=False), np.empty(400_000)
+    cpu.normal(found, 1, 2, 3, 4, 5, 0.0, 1.0)
+    reference.normal(expected, 1, 2, 3, 4, 5, 0.0, 1.0)
+    np.testing.assert_allclose(found, expected, rtol=5e-7, atol=0)
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2**29 - 1, 2**29, 2**30, 2**31 - 1, 2**31, 3 * 2**30, 7 * 2**29, 2**32 - 1])
+@pytest.mark.parametrize("word", [0, 1, 2**23, 2**31, 3037000498, 3037000500, 2**32 - 2, 2**32 - 1])
+def test_pairs_at_the_seams(word, turn):
+    found = cpu._single_pair(np.uint64(word), np.uint64(turn))
+    assert np.asarray(found).dtype == np.float32 or all(isinstance(v, float) for v in found)
+    r = np.sqrt(-2 * np.log1p(-(2**32 - 1 - word) / 2**32))
+    angle = 2 * np.pi * turn / 2**32
+    np.testing.assert_allclose(found, (r * np.cos(angle), r * np.sin(angle)), rtol=0, atol=4e-7 * max(r, 1e-30))
 
 
 @versions

@@ -11,6 +11,7 @@ from npgan.errors import ShapeError
 from npgan.layers import (
     BatchNorm,
     Conv2d,
+    ConvTranspose2d,
     Dense,
     Flatten,
     InstanceNorm,
@@ -92,6 +93,15 @@ def sweeps(network, x, fuse, order=2, accumulate=False):
                 rdx = p.rbackward(given_rdy, rdtheta=target, accumulate=accumulate, rdx=wishes[1])
                 found += [a.copy() for a in (rdx, target) if a is not None]
     return found
+
+
+@pytest.mark.parametrize("layers", [[Dense(1), Flatten(), LeakyReLU(0.2)], [Dense(3), Flatten(), ReLU(), Dense(2)]])
+def test_a_view_before_the_activation(layers):
+    network = Network(layers, (2, 3), dtype="float64", name="N")
+    network.load(network.theta + np.random.default_rng(0).normal(size=network.size))
+    x = np.random.default_rng(0).normal(size=(3, 2, 3))
+    for a, b in zip(sweeps(network, x, False), sweeps(network, x, True), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 @given(network=networks(), batch=st.integers(2, 6), order=st.sampled_from([0, 1, 2]), accumulate=st.booleans())
@@ -183,18 +193,29 @@ def pairs_of(layers, shape=(4, 4, 2)):
 
 def test_what_does_the_activation_after_it():
     assert pairs_of([BatchNorm(), ReLU(), Conv2d(3, 1), InstanceNorm(), LeakyReLU(0.1)]) == {0: 0.0, 3: 0.1}
+    assert pairs_of([Conv2d(3, 1), LeakyReLU(0.3), Flatten(), Dense(2), ReLU()]) == {0: 0.3}  # the last are a stack
     assert pairs_of([BatchNorm(), Tanh(), ReLU()]) == {}
-    assert pairs_of([BatchNorm(), Flatten(), ReLU()]) == {0: 0.0}
+    assert pairs_of([BatchNorm(), Flatten(), ReLU()]) == {}
     assert pairs_of([BatchNorm(), Residual([ReLU()])]) == {}  # the shortcut reads it too
     assert pairs_of([ReLU(), BatchNorm()]) == {}
 
 
 @pytest.mark.parametrize("train", [True, False])
-@pytest.mark.parametrize("norm", [BatchNorm(), BatchNorm(affine=False), InstanceNorm(), InstanceNorm(affine=True)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BatchNorm(),
+        BatchNorm(affine=False),
+        InstanceNorm(),
+        InstanceNorm(affine=True),
+        Conv2d(3, 2),
+        ConvTranspose2d(3, 2, bias=False),
+    ],
+)
 @pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(0.2)])
 @pytest.mark.parametrize("channels", [1, 5])
-def test_a_norm_and_the_activation_after_it(norm, activation, train, channels):
-    network = Network([Conv2d(channels, 3), norm, activation, Conv2d(2, 2)], (6, 6, 2), dtype="float64", name="N")
+def test_a_layer_and_the_activation_after_it(layer, activation, train, channels):
+    network = Network([Conv2d(channels, 3), layer, activation, Conv2d(2, 2)], (6, 6, 2), dtype="float64", name="N")
     draw = np.random.default_rng(0)
     network.load(network.theta + draw.normal(size=network.size))
     x, found = draw.normal(size=(3, 6, 6, 2)), []
@@ -203,6 +224,12 @@ def test_a_norm_and_the_activation_after_it(norm, activation, train, channels):
         assert bool(p._pairs) == fuse
         y = p.forward(x, update_stats=False).copy()
         dtheta = np.full(network.size, np.nan)
-        found.append((y, p.backward(np.cos(y), dtheta=dtheta).copy(), dtheta))
+        dx = p.backward(np.cos(y), dtheta=dtheta).copy()
+        p.forward(x, update_stats=False)
+        again = p.backward(np.cos(y), dtheta=dtheta, accumulate=True).copy()
+        np.testing.assert_array_equal(again, dx)
+        p.forward(x, update_stats=False)
+        np.testing.assert_array_equal(p.backward(np.cos(y)), dx)
+        found.append((y, dx, dtheta))
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)

@@ -9,7 +9,7 @@ from npgan.backend import get_backend
 from npgan.errors import ConfigError
 from npgan.layers import Dense, Tanh
 from npgan.network import Network
-from npgan.penalties import PENALTIES, POINTS, Penalized, get_penalty
+from npgan.penalties import PENALTIES, POINTS, Draw, Penalized, get_penalty
 
 N = 2000
 
@@ -45,7 +45,9 @@ def test_slips(name, options, message):
 
 def points(kind, real, fake, noise=0.5, turn=0, seed=0):
     out = np.empty_like(real)
-    POINTS[kind](out, real, fake, noise, get_backend("reference").random(seed), "test", turn)
+    backend = get_backend("reference")
+    draw = Draw(backend.random(seed), "test", turn, backend.kernels, np.empty(len(out)))
+    POINTS[kind](out, real, fake, noise, draw)
     return out
 
 

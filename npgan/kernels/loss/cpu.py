@@ -1,7 +1,7 @@
 """The elementary functions of GAN losses, compiled. See the reference for what they are.
 
 A logit is taken to float64 whatever its dtype: there are few of them, and the loss is what a user looks at.
-Sums are made sample by sample, so that they don't depend on the number of threads.
+For the same reason one thread does it all, which needs no memory for partial sums.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from npgan.backend.threads import over_samples
 
 
 @kernel
-def _cross_entropy(start, stop, slope, sums, t, weights, factor, target):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _cross_entropy(slope, t, weights, factor, target):  # type: ignore[no-untyped-def]
+    value = 0.0
+    for i in range(t.shape[0]):
         scale = factor if weights is None else factor * weights[i]
         total = 0.0
         for j in range(t.shape[1]):
@@ -30,7 +31,8 @@ def _cross_entropy(start, stop, slope, sums, t, weights, factor, target):  # typ
                 e = np.exp(x)
                 total += np.log1p(e) - target * x
                 slope[i, j] = scale * (((1 - target) * e - target) / (1 + e))
-        sums[i] = scale * total
+        value += scale * total
+    return value
 
 
 @kernel
@@ -43,31 +45,36 @@ def _cross_entropy_curvature(start, stop, curvature, t, weights, factor):  # typ
 
 
 @kernel
-def _squared(start, stop, slope, sums, t, weights, factor, target):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _squared(slope, t, weights, factor, target):  # type: ignore[no-untyped-def]
+    value = 0.0
+    for i in range(t.shape[0]):
         scale = factor if weights is None else factor * weights[i]
         total = 0.0
         for j in range(t.shape[1]):
             difference = np.float64(t[i, j]) - target
             total += difference * difference
             slope[i, j] = scale * (2 * difference)
-        sums[i] = scale * total
+        value += scale * total
+    return value
 
 
 @kernel
-def _linear(start, stop, slope, sums, t, weights, factor):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _linear(slope, t, weights, factor):  # type: ignore[no-untyped-def]
+    value = 0.0
+    for i in range(t.shape[0]):
         scale = factor if weights is None else factor * weights[i]
         total = 0.0
         for j in range(t.shape[1]):
             total += np.float64(t[i, j])
             slope[i, j] = scale
-        sums[i] = scale * total
+        value += scale * total
+    return value
 
 
 @kernel
-def _hinge(start, stop, slope, sums, t, weights, factor, sign):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
+def _hinge(slope, t, weights, factor, sign):  # type: ignore[no-untyped-def]
+    value = 0.0
+    for i in range(t.shape[0]):
         scale = factor if weights is None else factor * weights[i]
         total = 0.0
         for j in range(t.shape[1]):
@@ -79,7 +86,8 @@ def _hinge(start, stop, slope, sums, t, weights, factor, sign):  # type: ignore[
                 step = 0.0
             total += margin * step
             slope[i, j] = scale * (-sign * step)
-        sums[i] = scale * total
+        value += scale * total
+    return value
 
 
 def _rows(array: Array) -> Array:
@@ -87,21 +95,17 @@ def _rows(array: Array) -> Array:
     return array.reshape(n, array.size // max(n, 1))
 
 
-def _over_rows(
-    compiled: Any, out: Array, saved: tuple[Array, ...], t: Array, weights: Array | None, *options: float
-) -> None:
-    """Run on the rows (N, M) of t, writing to out (N, ...), which need not be contiguous."""
-    target = _rows(out) if out.flags.c_contiguous else np.empty((t.shape[0], t.size // max(t.shape[0], 1)), out.dtype)
-    # An exponential costs some ten times what `work` counts.
-    over_samples(compiled, t.shape[0], 10 * t.size, target, *saved, _rows(t), weights, *map(float, options))
-    if not out.flags.c_contiguous:
-        out[...] = target.reshape(out.shape)
+def _target(out: Array, t: Array) -> Array:
+    """Return the rows (N, M) of out (N, ...), or, where it is not contiguous, memory to be copied to it."""
+    return _rows(out) if out.flags.c_contiguous else np.empty((t.shape[0], t.size // max(t.shape[0], 1)), out.dtype)
 
 
 def _value(compiled: Any, slope: Array, t: Array, weights: Array | None, *options: float) -> float:
-    sums = np.empty(t.shape[0])
-    _over_rows(compiled, slope, (sums,), t, weights, *options)
-    return float(sums.sum())
+    target = _target(slope, t)
+    value: float = compiled(target, _rows(t), weights, *map(float, options))
+    if not slope.flags.c_contiguous:
+        slope[...] = target.reshape(slope.shape)
+    return value
 
 
 def _constant(out: Array, weights: Array | None, value: float) -> None:
@@ -115,7 +119,11 @@ def cross_entropy(slope: Array, t: Array, weights: Array | None, factor: float, 
 
 def cross_entropy_curvature(curvature: Array, t: Array, weights: Array | None, factor: float, target: float) -> None:
     """Write factor w sigmoid(t) sigmoid(-t)."""
-    _over_rows(_cross_entropy_curvature, curvature, (), t, weights, factor)
+    out = _target(curvature, t)
+    # An exponential costs some ten times what `work` counts.
+    over_samples(_cross_entropy_curvature, t.shape[0], 10 * t.size, out, _rows(t), weights, float(factor))
+    if not curvature.flags.c_contiguous:
+        curvature[...] = out.reshape(curvature.shape)
 
 
 def squared(slope: Array, t: Array, weights: Array | None, factor: float, target: float) -> float:

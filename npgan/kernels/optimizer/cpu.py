@@ -1,8 +1,8 @@
 """Updates of a flat vector, compiled. See the reference for what they are.
 
 Each is one pass over memory, which is all that its time goes to. The scalars are worked out in float64 and
-then taken to the vector's dtype, since one float64 among float32 would make the whole loop compute in
-float64.
+taken to the vector's dtype before a loop, since one float64 among float32 would make the whole loop compute
+in float64.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from npgan.backend import threads
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import over_samples, over_shares
 
 _BLOCK = 1024  # elements; what a step writes down of its direction at a time, which stays in the nearest cache
 
@@ -25,7 +26,7 @@ _BLOCK = 1024  # elements; what a step writes down of its direction at a time, w
 
 @kernel
 def _descend(start, stop, base, theta, d, lr):  # type: ignore[no-untyped-def]
-    theta, d = theta[start:stop], d[start - base : stop - base]
+    theta, d, lr = theta[start:stop], d[start - base : stop - base], theta.dtype.type(lr)
     for i in range(theta.size):
         theta[i] -= lr * d[i]
 
@@ -33,6 +34,9 @@ def _descend(start, stop, base, theta, d, lr):  # type: ignore[no-untyped-def]
 @kernel
 def _adam_direction(start, stop, base, d, m, v, g, theta, b1, c1, b2, c2, eps, scale1, scale2, l2, decay):  # type: ignore[no-untyped-def]
     d, m, v, g, theta = d[start - base : stop - base], m[start:stop], v[start:stop], g[start:stop], theta[start:stop]
+    real = d.dtype.type
+    b1, c1, b2, c2, eps = real(b1), real(c1), real(b2), real(c2), real(eps)
+    scale1, scale2, l2, decay = real(scale1), real(scale2), real(l2), real(decay)
     for i in range(d.size):
         gradient = g[i] + l2 * theta[i]
         m[i] = b1 * m[i] + c1 * gradient
@@ -41,8 +45,8 @@ def _adam_direction(start, stop, base, d, m, v, g, theta, b1, c1, b2, c2, eps, s
 
 
 @kernel
-def _adam_step(start, stop, theta, m, v, g, lr, b1, c1, b2, c2, eps, scale1, scale2, l2, decay):  # type: ignore[no-untyped-def]
-    d = np.empty(_BLOCK, theta.dtype)
+def _adam_step(start, stop, share, theta, scratch, m, v, g, lr, b1, c1, b2, c2, eps, scale1, scale2, l2, decay):  # type: ignore[no-untyped-def]
+    d = scratch[share * _BLOCK : (share + 1) * _BLOCK]
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
         _adam_direction(low, high, low, d, m, v, g, theta, b1, c1, b2, c2, eps, scale1, scale2, l2, decay)
@@ -52,6 +56,8 @@ def _adam_step(start, stop, theta, m, v, g, lr, b1, c1, b2, c2, eps, scale1, sca
 @kernel
 def _rmsprop_direction(start, stop, base, d, v, g, theta, alpha, c, eps, l2, scale):  # type: ignore[no-untyped-def]
     d, v, g, theta = d[start - base : stop - base], v[start:stop], g[start:stop], theta[start:stop]
+    real = d.dtype.type
+    alpha, c, eps, l2, scale = real(alpha), real(c), real(eps), real(l2), real(scale)
     for i in range(d.size):
         gradient = g[i] + l2 * theta[i]
         v[i] = alpha * v[i] + c * (gradient * gradient)
@@ -59,8 +65,8 @@ def _rmsprop_direction(start, stop, base, d, v, g, theta, alpha, c, eps, l2, sca
 
 
 @kernel
-def _rmsprop_step(start, stop, theta, v, g, lr, alpha, c, eps, l2, scale):  # type: ignore[no-untyped-def]
-    d = np.empty(_BLOCK, theta.dtype)
+def _rmsprop_step(start, stop, share, theta, scratch, v, g, lr, alpha, c, eps, l2, scale):  # type: ignore[no-untyped-def]
+    d = scratch[share * _BLOCK : (share + 1) * _BLOCK]
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
         _rmsprop_direction(low, high, low, d, v, g, theta, alpha, c, eps, l2, scale)
@@ -70,14 +76,16 @@ def _rmsprop_step(start, stop, theta, v, g, lr, alpha, c, eps, l2, scale):  # ty
 @kernel
 def _sgd_direction(start, stop, base, d, g, theta, l2, scale):  # type: ignore[no-untyped-def]
     d, g, theta = d[start - base : stop - base], g[start:stop], theta[start:stop]
+    real = d.dtype.type
+    l2, scale = real(l2), real(scale)
     for i in range(d.size):
         gradient = g[i] + l2 * theta[i]
         d[i] = scale * gradient
 
 
 @kernel
-def _sgd_step(start, stop, theta, g, lr, l2, scale):  # type: ignore[no-untyped-def]
-    d = np.empty(_BLOCK, theta.dtype)
+def _sgd_step(start, stop, share, theta, scratch, g, lr, l2, scale):  # type: ignore[no-untyped-def]
+    d = scratch[share * _BLOCK : (share + 1) * _BLOCK]
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
         _sgd_direction(low, high, low, d, g, theta, l2, scale)
@@ -91,6 +99,8 @@ def _sgd_step(start, stop, theta, g, lr, l2, scale):  # type: ignore[no-untyped-
 @kernel
 def _momentum_direction(start, stop, base, d, u, g, theta, momentum, a, b, l2, scale):  # type: ignore[no-untyped-def]
     d, u, g, theta = d[start - base : stop - base], u[start:stop], g[start:stop], theta[start:stop]
+    real = d.dtype.type
+    momentum, a, b, l2, scale = real(momentum), real(a), real(b), real(l2), real(scale)
     for i in range(d.size):
         gradient = g[i] + l2 * theta[i]
         u[i] = momentum * u[i] + gradient
@@ -98,8 +108,8 @@ def _momentum_direction(start, stop, base, d, u, g, theta, momentum, a, b, l2, s
 
 
 @kernel
-def _momentum_step(start, stop, theta, u, g, lr, momentum, a, b, l2, scale):  # type: ignore[no-untyped-def]
-    d = np.empty(_BLOCK, theta.dtype)
+def _momentum_step(start, stop, share, theta, scratch, u, g, lr, momentum, a, b, l2, scale):  # type: ignore[no-untyped-def]
+    d = scratch[share * _BLOCK : (share + 1) * _BLOCK]
     for low in range(start, stop, _BLOCK):
         high = min(low + _BLOCK, stop)
         _momentum_direction(low, high, low, d, u, g, theta, momentum, a, b, l2, scale)
@@ -108,14 +118,14 @@ def _momentum_step(start, stop, theta, u, g, lr, momentum, a, b, l2, scale):  # 
 
 @kernel
 def _average(start, stop, mean, theta, weight):  # type: ignore[no-untyped-def]
-    mean, theta = mean[start:stop], theta[start:stop]
+    mean, theta, weight = mean[start:stop], theta[start:stop], mean.dtype.type(weight)
     for i in range(mean.size):
         mean[i] += weight * (theta[i] - mean[i])
 
 
 @kernel
 def _clip(start, stop, x, limit):  # type: ignore[no-untyped-def]
-    x = x[start:stop]
+    x, limit = x[start:stop], x.dtype.type(limit)
     for i in range(x.size):
         value = x[i]
         if value > limit:
@@ -126,14 +136,24 @@ def _clip(start, stop, x, limit):  # type: ignore[no-untyped-def]
 
 @kernel
 def _scale(start, stop, x, factor):  # type: ignore[no-untyped-def]
-    x = x[start:stop]
+    x, factor = x[start:stop], x.dtype.type(factor)
     for i in range(x.size):
         x[i] *= factor
 
 
 def _run(compiled: Any, arrays: tuple[Array, ...], *scalars: float, base: tuple[int, ...] = ()) -> None:
-    size, dtype = arrays[0].size, arrays[0].dtype
-    over_samples(compiled, size, len(arrays) * size, *base, *arrays, *(dtype.type(scalar) for scalar in scalars))
+    size = arrays[0].size
+    over_samples(compiled, size, len(arrays) * size, *base, *arrays, *map(float, scalars))
+
+
+def _run_step(compiled: Any, theta: Array, scratch: Array, arrays: tuple[Array, ...], *scalars: float) -> None:
+    work = (1 + len(arrays)) * theta.size
+    over_shares(compiled, theta.size, work, theta, scratch, *arrays, *map(float, scalars))
+
+
+def workspace() -> int:
+    """Elements of `scratch` for a step: of its direction, a block for each thread."""
+    return threads.thread_count() * _BLOCK
 
 
 def descend(theta: Array, d: Array, lr: float) -> None:
@@ -164,6 +184,7 @@ def adam_direction(
 
 def adam_step(
     theta: Array,
+    scratch: Array,
     m: Array,
     v: Array,
     g: Array,
@@ -177,8 +198,8 @@ def adam_step(
     decay: float,
 ) -> None:
     """adam_direction, then descend."""
-    arrays = (theta, m, v, g)
-    _run(_adam_step, arrays, lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, scale1, scale2, l2, decay)
+    betas = (beta1, 1 - beta1, beta2, 1 - beta2)
+    _run_step(_adam_step, theta, scratch, (m, v, g), lr, *betas, eps, scale1, scale2, l2, decay)
 
 
 def rmsprop_direction(
@@ -191,10 +212,10 @@ def rmsprop_direction(
 
 
 def rmsprop_step(
-    theta: Array, v: Array, g: Array, lr: float, alpha: float, eps: float, l2: float, scale: float
+    theta: Array, scratch: Array, v: Array, g: Array, lr: float, alpha: float, eps: float, l2: float, scale: float
 ) -> None:
     """rmsprop_direction, then descend."""
-    _run(_rmsprop_step, (theta, v, g), lr, alpha, 1 - alpha, eps, l2, scale)
+    _run_step(_rmsprop_step, theta, scratch, (v, g), lr, alpha, 1 - alpha, eps, l2, scale)
 
 
 def sgd_direction(d: Array, g: Array, theta: Array | None, l2: float, scale: float) -> None:
@@ -204,9 +225,9 @@ def sgd_direction(d: Array, g: Array, theta: Array | None, l2: float, scale: flo
     _run(_sgd_direction, (d, g, theta), l2, scale, base=(0,))
 
 
-def sgd_step(theta: Array, g: Array, lr: float, l2: float, scale: float) -> None:
+def sgd_step(theta: Array, scratch: Array, g: Array, lr: float, l2: float, scale: float) -> None:
     """sgd_direction, then descend."""
-    _run(_sgd_step, (theta, g), lr, l2, scale)
+    _run_step(_sgd_step, theta, scratch, (g,), lr, l2, scale)
 
 
 def momentum_direction(
@@ -227,11 +248,19 @@ def momentum_direction(
 
 
 def momentum_step(
-    theta: Array, u: Array, g: Array, lr: float, momentum: float, nesterov: bool, l2: float, scale: float
+    theta: Array,
+    scratch: Array,
+    u: Array,
+    g: Array,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    l2: float,
+    scale: float,
 ) -> None:
     """momentum_direction, then descend."""
     a, b = (1.0, momentum) if nesterov else (0.0, 1.0)
-    _run(_momentum_step, (theta, u, g), lr, momentum, a, b, l2, scale)
+    _run_step(_momentum_step, theta, scratch, (u, g), lr, momentum, a, b, l2, scale)
 
 
 def average(mean: Array, theta: Array, weight: float) -> None:

@@ -3,7 +3,7 @@
 All arrays are (P,) and of one dtype. ``*_direction`` updates the moments and writes the direction d of
 ``theta <- theta - lr d``; ``*_step`` does both at once. `d` may be the gradient `g` itself. `l2` is a decay
 that is added to the gradient, ``g + l2 theta`` (theta is None where it is 0); `scale` multiplies the
-direction.
+direction; `scratch` has `workspace` elements or more, and means nothing afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from npgan.backend.base import Array
 
 def _decayed(g: Array, theta: Array | None, l2: float) -> Any:
     return g if theta is None else g + l2 * theta
+
+
+def workspace() -> int:
+    """Elements of `scratch` for a step."""
+    return 0
 
 
 def descend(theta: Array, d: Array, lr: float) -> None:
@@ -53,6 +58,7 @@ def adam_direction(
 
 def adam_step(
     theta: Array,
+    scratch: Array,
     m: Array,
     v: Array,
     g: Array,
@@ -81,7 +87,7 @@ def rmsprop_direction(
 
 
 def rmsprop_step(
-    theta: Array, v: Array, g: Array, lr: float, alpha: float, eps: float, l2: float, scale: float
+    theta: Array, scratch: Array, v: Array, g: Array, lr: float, alpha: float, eps: float, l2: float, scale: float
 ) -> None:
     """rmsprop_direction, then descend."""
     d = np.empty_like(theta)
@@ -94,7 +100,7 @@ def sgd_direction(d: Array, g: Array, theta: Array | None, l2: float, scale: flo
     d[...] = scale * _decayed(g, theta, l2)
 
 
-def sgd_step(theta: Array, g: Array, lr: float, l2: float, scale: float) -> None:
+def sgd_step(theta: Array, scratch: Array, g: Array, lr: float, l2: float, scale: float) -> None:
     """sgd_direction, then descend."""
     d = np.empty_like(theta)
     sgd_direction(d, g, theta, l2, scale)
@@ -118,7 +124,15 @@ def momentum_direction(
 
 
 def momentum_step(
-    theta: Array, u: Array, g: Array, lr: float, momentum: float, nesterov: bool, l2: float, scale: float
+    theta: Array,
+    scratch: Array,
+    u: Array,
+    g: Array,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    l2: float,
+    scale: float,
 ) -> None:
     """momentum_direction, then descend."""
     d = np.empty_like(theta)

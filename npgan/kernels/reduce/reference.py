@@ -1,4 +1,4 @@
-"""Sums over a flat vector in plain NumPy."""
+"""Sums over arrays in plain NumPy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import numpy as np
 from npgan.backend.base import Array
 
 
-def norm(x: Array) -> float:
+def workspace(size: int) -> int:
+    """Float64 elements of `scratch` for a vector of that size."""
+    return 0
+
+
+def norm(scratch: Array, x: Array) -> float:
     """Vector x (P,) -> sqrt(sum(x^2)), summed in float64.
 
     The vector is divided by its largest element first, so that squares neither overflow nor vanish. A NaN or
@@ -20,4 +25,10 @@ def norm(x: Array) -> float:
     scaled = x / scale
     with np.errstate(over="ignore"):  # beside an infinity, whose norm it is then
         total: float = np.sqrt(np.sum(scaled * scaled)) * scale
+    return total
+
+
+def mean(x: Array) -> float:
+    """x (...), at least one element -> its mean, summed in float64."""
+    total: float = np.sum(x, dtype=np.float64) / x.size
     return total

@@ -1,0 +1,1 @@
+"""What a gradient penalty charges for the gradients that it is given."""

@@ -33,6 +33,10 @@ class NonFiniteError(NpganError, FloatingPointError):
     """A NaN or an infinity appeared; the message names the first tensor that held one."""
 
 
+class ConvergenceError(NpganError, RuntimeError):
+    """An iteration, such as an eigen-solver's, did not reach its tolerance."""
+
+
 class DataError(NpganError, ValueError):
     """A data file is missing, truncated, mislabelled or hostile."""
 

@@ -42,3 +42,12 @@ def test_own_layer(tmp_path):
     assert "this is how a mistake looks:" in out
     assert "Swish" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_minimax_gradients(tmp_path):
+    out = run("minimax_gradients.py", folder=tmp_path)
+    assert "predicted: radius 1.004988, a turn in 63.0407 steps" in out
+    assert "measured:  radius 1.004988, a turn in 63.0407 steps" in out
+    assert "eigenvalues [-0.15+0.4769696j -0.15-0.4769696j]" in out
+    assert "A GAN of 691 weights" in out
+    assert not list(tmp_path.iterdir())

@@ -1,7 +1,34 @@
-"""Two players: the gradients of the minimax game, and the rules that update by them."""
+"""Two players: the gradients of the minimax game, its Jacobian, and the rules that update by them."""
 
 from npgan.game.alternating import Alternating
+from npgan.game.analytic import AnalyticGame, GaussianGame, QuadraticGame, bilinear_game
+from npgan.game.batch import BatchGame
+from npgan.game.descent import AlternatingDescent, SimultaneousDescent
+from npgan.game.differentiable import PLAYERS, DifferentiableGame, dense
+from npgan.game.dirac import dirac_gan
 from npgan.game.game import Game, Latent
 from npgan.game.player import Player
+from npgan.game.rule import Rule, Tangent
+from npgan.game.rules import RULES, get_rule
 
-__all__ = ["Alternating", "Game", "Latent", "Player"]
+__all__ = [
+    "PLAYERS",
+    "RULES",
+    "Alternating",
+    "AlternatingDescent",
+    "AnalyticGame",
+    "BatchGame",
+    "DifferentiableGame",
+    "Game",
+    "GaussianGame",
+    "Latent",
+    "Player",
+    "QuadraticGame",
+    "Rule",
+    "SimultaneousDescent",
+    "Tangent",
+    "bilinear_game",
+    "dense",
+    "dirac_gan",
+    "get_rule",
+]

@@ -1,4 +1,4 @@
-"""The minimax game on one batch: each player's loss and its gradient."""
+"""The minimax game between two networks: each player's loss and its gradient."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from npgan.backend.base import Array, Shape
 from npgan.backend.random import Random
 from npgan.errors import ConfigError
+from npgan.game.batch import BatchGame
 from npgan.losses import Loss, Term
-from npgan.network import Arena, Network
+from npgan.network import Arena, Network, Pass
 from npgan.network.watch import raise_non_finite
 from npgan.penalties import GradientPenalty, Penalized
 
@@ -45,7 +46,8 @@ class Game:
     """Generator against discriminator, at one batch size, with the memory of a whole training step.
 
     L_D = mean real(D(x)) + mean fake(D(G(z))) + penalties,  L_G = mean generator(D(G(z))); the loss gives the three
-    functions.
+    functions. To train, `generate` and take the players' gradients in turn; to look at the field and its Jacobian on
+    one batch, `on(x, z)`.
 
     Parameters
     ----------
@@ -57,6 +59,16 @@ class Game:
         On D.
     random : Random, optional
         Of the points where penalties are evaluated; by default D's.
+    order : {1, 2}
+        1: gradients, with D's Passes in one region of memory. 2: products with the Jacobian too, with the memory of
+        the R-maps, and each Pass in a region of its own, as they must outlive each other.
+
+    Raises
+    ------
+    ConfigError
+        Players that do not fit.
+    SecondOrderError
+        A layer without R-maps, where they are needed: for order 2, or for a penalty.
 
     Attributes
     ----------
@@ -75,8 +87,11 @@ class Game:
         *,
         penalties: Sequence[GradientPenalty] = (),
         random: Random | None = None,
+        order: int = 1,
     ) -> None:
         G, D = generator, discriminator
+        if order not in (1, 2):
+            raise ConfigError(f"the game's order is {order!r}, expected 1 (gradients) or 2 (and their Jacobian)")
         if G.output_shape != D.input_shape:
             raise ConfigError(f"{G.name} makes {G.output_shape}, but {D.name} takes {D.input_shape}")
         if G.dtype != D.dtype:
@@ -84,43 +99,64 @@ class Game:
         if G.backend.xp is not D.backend.xp:
             raise ConfigError(f"{G.name} is on the {G.backend.name} backend, {D.name} on {D.backend.name}")
         self.generator, self.discriminator, self.loss, self.batch = G, D, loss, batch
-        # D's three Passes follow one another, so they share one region; G's lives beside the last two.
+        self.order = order
+        # In training D's three Passes follow one another, so they share one region; G's lives beside the last two.
         shared = Arena(G.backend)
-        self.fake = G.new_pass(batch, name="fake")
-        self.on_real = D.new_pass(batch, arena=shared, name="on_real")
-        self.on_fake = D.new_pass(batch, arena=shared, name="on_fake")
-        self.judge = D.new_pass(batch, arena=shared, name="judge")
+        self.fake = G.new_pass(batch, order=order, name="fake")
+        self.on_real, self.on_fake, self.judge = (
+            D.new_pass(batch, order=order, arena=shared if order == 1 else None, name=name)
+            for name in ("on_real", "on_fake", "judge")
+        )
         self._dscore = G.backend.empty((batch, *D.output_shape), D.dtype)
         self._weights = G.backend.empty((batch,), D.dtype) if loss.class_weights is not None else None
         self.penalties = [Penalized(penalty, D, batch, shared) for penalty in penalties]
-        self._random = random or D.random
+        self.random = random or D.random
         self.score_real = self.score_fake = float("nan")
         self.penalty = 0.0
+        self.dfake: Array | None = None  # the gradient of L_D, without penalties, by the generated samples; of order 2
+        self.held: BatchGame | None = None  # whose arrays are in the Passes, where it is not a training step's
 
     @property
     def nbytes(self) -> int:
         """Bytes that the Passes of a step hold."""
-        return self.fake.nbytes + self.on_real.arena.nbytes
+        return sum(arena.nbytes for arena in {p.arena for p in self._passes()})
 
-    def generate(self, z: Array, labels: Array | None, step: int) -> Array:
-        """Run G on z (N, *latent) and keep what its gradient needs."""
-        return self.fake.forward(z, self._given(self.generator, labels), step=step)
+    def on(
+        self, x: Array, z: Array, labels: Array | None = None, *, step: int = 0, training: bool = False
+    ) -> BatchGame:
+        """Return the game on one batch, real x (N, *sample) and latents z (N, *latent): a `DifferentiableGame`."""
+        return BatchGame(self, x, z, labels, step, training)
 
-    def discriminator_gradient(self, out: Array, x: Array, labels: Array | None, step: int) -> float:
-        """Write dL_D/dtheta_D to `out` for the real batch x and the fakes of the last `generate`; return L_D."""
-        condition = self._given(self.discriminator, labels)
-        score = self.on_real.forward(x, condition, step=step)
-        loss, dscore = self._term(self.loss.real, score, labels)
+    def generate(self, z: Array, labels: Array | None, step: int, *, training: bool = True) -> Array:
+        """Run G on z (N, *latent) and keep what its gradient needs.
+
+        With ``training=False`` running statistics stay as they are, here and below.
+        """
+        self.held = None
+        return self.fake.forward(z, self.given(self.generator, labels), step=step, update_stats=training)
+
+    def discriminator_gradient(
+        self, out: Array, x: Array, labels: Array | None, step: int, *, training: bool = True
+    ) -> float:
+        """Write dL_D/dtheta_D to `out` for the real batch x and the fakes of the last `generate`; return L_D.
+
+        A lazy penalty is charged in its turns, k-fold; with ``training=False`` it is charged always, once.
+        """
+        condition = self.given(self.discriminator, labels)
+        score = self.on_real.forward(x, condition, step=step, update_stats=training)
+        loss, dscore = self.term(self.loss.real, score, labels)
         self.score_real = self._mean(score)
         self.on_real.backward(dscore, dtheta=out, dx=False)
-        score = self.on_fake.forward(self.fake.y, condition, step=step)
-        value, dscore = self._term(self.loss.fake, score, labels)
+        score = self.on_fake.forward(self.fake.y, condition, step=step, update_stats=training)
+        value, dscore = self.term(self.loss.fake, score, labels)
         self.score_fake = self._mean(score)
-        self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=False)
+        self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
         loss += value
-        due = [each for each in self.penalties if each.due(step)]
+        due = [each for each in self.penalties if not training or each.due(step)]
         if due:
-            self.penalty = sum(each.add_gradient(out, x, self.fake.y, condition, self._random, step) for each in due)
+            self.penalty = sum(
+                each.add_gradient(out, x, self.fake.y, condition, self.random, step, lazy=training) for each in due
+            )
             loss += self.penalty
         return loss
 
@@ -129,34 +165,42 @@ class Game:
 
         D's weight gradients are not wanted here, and its running statistics stay: this is not D's turn.
         """
-        condition = self._given(self.discriminator, labels)
+        condition = self.given(self.discriminator, labels)
         score = self.judge.forward(self.fake.y, condition, step=step, update_stats=False)
-        loss, dscore = self._term(self.loss.generator, score, labels)
+        loss, dscore = self.term(self.loss.generator, score, labels)
         dfake = self.judge.backward(dscore)
         assert dfake is not None
         self.fake.backward(dfake, dtheta=out, dx=False)
         return loss
 
-    def _term(self, term: Term, score: Array, labels: Array | None) -> tuple[float, Array]:
-        weights = None
-        if self._weights is not None:
-            if labels is None:
-                raise ConfigError("the loss has class weights, but the data have no labels")
-            weights = self.loss.weights(labels, self._weights)
-        value = float(term.value_and_gradient(self._dscore, score, weights))
+    def term(self, term: Term, score: Array, labels: Array | None) -> tuple[float, Array]:
+        """Return a term of the loss and its gradient by the score, which holds until the next one."""
+        value = float(term.value_and_gradient(self._dscore, score, self.weights(labels)))
         return value, self._dscore
 
     def _mean(self, score: Array) -> float:
         return float(self.discriminator.backend.kernels.reduce.mean(score))
 
+    def weights(self, labels: Array | None) -> Array | None:
+        """Return the samples' class weights (N,), or None where the loss has none."""
+        if self._weights is None:
+            return None
+        if labels is None:
+            raise ConfigError("the loss has class weights, but the data have no labels")
+        return self.loss.weights(labels, self._weights)
+
     @staticmethod
-    def _given(network: Network, labels: Array | None) -> Array | None:
+    def given(network: Network, labels: Array | None) -> Array | None:
+        """Return the labels for a network that reads them, None for another."""
         return labels if network.condition_shape is not None else None
+
+    def _passes(self) -> list[Pass]:
+        return [self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties)]
 
     @contextmanager
     def checked(self) -> Iterator[None]:
         """Check every array of every layer while in the block; the first bad one raises NonFiniteError."""
-        passes = (self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties))
+        passes = self._passes()
         for p in passes:
             p.watch = raise_non_finite
         try:

@@ -74,8 +74,8 @@ class GradientPenalty:
     def value_and_gradient(self, v: Array, g: Array, kernels: Kernels, scratch: Array) -> Any:
         """Write ∂P/∂g to v (N, ...) for the gradients g (N, ...), and return P.
 
-        Where a norm is 0 its gradient is taken as 0; for p = 1 and p = ∞ the signs and the first largest element are
-        taken as fixed.
+        Where a norm is 0 its gradient is taken as 0, but the square of it, for p = 2, is smooth there; for p = 1 and
+        p = ∞ the signs and the first largest element are taken as fixed.
 
         Parameters
         ----------
@@ -118,41 +118,66 @@ class Penalized:
         self._ones[...] = 1
         self._scratch = empty((batch,), "float64")
         self._shares = empty((batch,), critic.dtype)
+        # rbackward needs dy of every layer with weights; those that see the condition alone are not on the way to x.
+        conditional = critic.condition_shape is not None
+        self._weights = empty((critic.size,), critic.dtype) if conditional else None
 
     def due(self, turn: int) -> bool:
         """Return whether the penalty is evaluated in this turn."""
         return turn % self.penalty.every == 0
 
     def add_gradient(
-        self, dtheta: Array, real: Array, fake: Array, condition: Array | None, random: Random, turn: int
+        self,
+        dtheta: Array,
+        real: Array,
+        fake: Array,
+        condition: Array | None,
+        random: Random,
+        turn: int,
+        *,
+        lazy: bool = True,
     ) -> float:
-        """Add k ∂P/∂θ to dtheta (P,), where the penalty is evaluated in every k-th turn, and return P."""
-        place = POINTS[self.penalty.points]
+        """Add ∂P/∂θ to dtheta (P,), and return P; where `lazy`, k ∂P/∂θ for a penalty of every k-th turn."""
+        x = self.points(self._x, real, fake, random, turn)
+        scale = self.penalty.every if lazy else 1.0
+        return float(self.at(x, dtheta, condition, scale=scale, accumulate=True, step=turn))
+
+    def points(self, out: Array, real: Array, fake: Array, random: Random, turn: int) -> Array:
+        """Write the points of this turn to `out` (N, ...) and return it.
+
+        Every place in `POINTS` is linear in the generated samples, and diagonal. So with 0 for the real ones, the
+        points of a direction of the generated samples are the direction of the points, and those of a gradient by
+        the points are the gradient by the generated samples.
+        """
         draw = Draw(random, self.penalty.name, turn, self.critic.backend.kernels, self._shares)
-        place(self._x, real, fake, self.penalty.noise, draw)
-        return float(self.at(self._x, dtheta, condition, scale=self.penalty.every, accumulate=True, step=turn))
+        POINTS[self.penalty.points](out, real, fake, self.penalty.noise, draw)
+        return out
 
     def at(
         self,
         x: Array,
-        dtheta: Array,
+        dtheta: Array | None,
         condition: Array | None = None,
         *,
         scale: float = 1.0,
         accumulate: bool = False,
+        dx: Array | None = None,
         step: int = 0,
     ) -> Any:
         """Write (or add) scale ∂P/∂θ at the points x (N, ...) to dtheta (P,), and return P.
 
-        The critic's running statistics stay as they are.
+        The critic's running statistics stay as they are. Where `dx` (N, ...) is given, scale ∂P/∂x is written to it:
+        R_v[∂S/∂x], as the second derivative of S by x is symmetric.
         """
         p = self.on_points
         p.forward(x, condition, step=step, update_stats=False)
-        g = p.backward(self._ones)
+        g = p.backward(self._ones, dtheta=self._weights)
         assert g is not None
         value = self.penalty.value_and_gradient(self._v, g, self.critic.backend.kernels, self._scratch)
         if scale != 1.0:
             self._v *= scale
         p.rforward(self._v)
-        p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=False)
+        rdx = p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=dx is not None)
+        if dx is not None:
+            dx[...] = rdx
         return value

@@ -9,6 +9,7 @@ from npgan.layers import (
     Conv2d,
     ConvTranspose2d,
     Dense,
+    Dropout,
     Embedding,
     Flatten,
     LeakyReLU,
@@ -19,6 +20,7 @@ from npgan.layers import (
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import get_optimizer
+from npgan.penalties import get_penalty
 
 GAMES = {
     "dense": ([Dense(6), Tanh(), Dense(3)], [Dense(5), Softplus(), Dense(1)], (2,), (3,)),
@@ -37,6 +39,12 @@ GAMES = {
         (2,),
         (4, 4, 1),
     ),
+    "dropout": (
+        [Dense(6), Tanh(), Dropout(0.3), Dense(3)],
+        [Dropout(0.2), Dense(5), Softplus(), Dropout(0.3), Dense(1)],
+        (2,),
+        (3,),
+    ),
     "relu": ([Dense(6), LeakyReLU(), Dense(3)], [Dense(5), LeakyReLU(), Dense(1)], (2,), (3,)),
 }
 
@@ -45,7 +53,16 @@ class Table:
     """Two networks, a game, and the batch that it is looked at on."""
 
     def __init__(
-        self, name="dense", loss="minimax", batch=5, conditional=False, dtype="float64", backend="cpu", **loss_options
+        self,
+        name="dense",
+        loss="minimax",
+        batch=5,
+        conditional=False,
+        dtype="float64",
+        backend="cpu",
+        penalties=(),
+        order=1,
+        **loss_options,
     ):
         layers_g, layers_d, self.z_shape, self.x_shape = GAMES[name]
         if conditional:
@@ -59,12 +76,17 @@ class Table:
             with network.write() as theta:
                 theta += 0.3 * draw.normal(size=theta.size)
         self.loss = get_loss(loss, backend=backend, **loss_options)
-        self.game = Game(self.G, self.D, self.loss, batch)
+        made = [get_penalty(each) if isinstance(each, str) else each for each in penalties]
+        self.game = Game(self.G, self.D, self.loss, batch, penalties=made, order=order)
         self.z = draw.normal(size=(batch, *self.z_shape)).astype(dtype)
         self.x = np.tanh(draw.normal(size=(batch, *self.x_shape))).astype(dtype)
         self.labels = draw.integers(0, 4, batch) if conditional else None
         self.latent = Latent(self.z_shape)
         self.random = get_backend(backend).random(7)
+
+    def field(self, step=0):
+        """The game on the batch."""
+        return self.game.on(self.x, self.z, self.labels, step=step)
 
     def player(self, network, optimizer="sgd", lr=0.1, optimizer_options=None, **options):
         made = get_optimizer(
@@ -84,3 +106,24 @@ class Table:
 @pytest.fixture
 def table():
     return Table
+
+
+def differences(function, game, h=1e-4):
+    """Return the derivative of function(game) by the weights, by differences of fourth order, where they are now."""
+    theta, columns = game.theta, []
+    for j in range(game.size):
+
+        def at(t, j=j):
+            moved = theta.copy()
+            moved[j] += t
+            game.load(moved)
+            return np.array(function(game))
+
+        columns.append((8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h))
+    game.load(theta)
+    return np.stack(columns, axis=-1)
+
+
+@pytest.fixture(name="differences")
+def differences_fixture():
+    return differences

@@ -16,6 +16,9 @@ def charge(v: Array, scratch: Array, g: Array, weight: float, target: float, nor
     signs and the first largest element are taken as fixed. Complex-analytic away from there. `scratch` (N,) float64
     means nothing afterwards.
     """
+    if norm == 2.0 and target == 0.0:  # the sum of squares needs no root: smooth where n = 0, so its Hessian is too
+        v[...] = (2.0 * weight / len(g)) * g
+        return (weight / len(g)) * (g * g).sum()
     n = _norms(g, norm)
     over = n - target
     if one_sided:
@@ -47,7 +50,7 @@ def _norm_gradients(g: Any, n: Any, p: float) -> Any:
     """∂n/∂g (N, F), 0 where the norm is 0."""
     safe = np.where(n.real > 0, n, 1.0)[:, None].astype(g.dtype)
     if p == 2.0:
-        return g / safe
+        return np.where(n.real[:, None] > 0, g / safe, 0)  # of a complex step too, whose real part is 0 there
     signs = np.sign(g.real).astype(g.dtype)
     if np.isinf(p):
         chosen = np.zeros_like(g)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from npgan.kernels.conv import choice, columns, cpu, direct, reference, winograd
 from npgan.kernels.conv.separable import matrix
+from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
-from npgan.kernels.conv.winograd import Scheme
 
 SCHEMES = [Scheme(2, 2, 2), Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(3, 3, 1), Scheme(4, 3, 1)]
 GRADIENTS = ("forward", "backward_input", "backward_weight")
@@ -77,10 +77,10 @@ def draw_problem(draw, kernel, stride, channels, least=(1, 1)):
 def with_threads(count, problem, run):
     """Run as with so many threads, which `shares` would not ask for so little."""
     with (
-        mock.patch("npgan.backend.threads.thread_count", lambda: count),
+        mock.patch("npgan.backend.threads.thread_count", return_value=count),
         mock.patch("npgan.backend.threads._GRAIN", 1),
-        mock.patch.object(winograd, "thread_count", lambda: count),
-        mock.patch.object(direct, "thread_count", lambda: count),
+        mock.patch.object(winograd, "thread_count", return_value=count),
+        mock.patch.object(direct, "thread_count", return_value=count),
     ):
         return run(problem)
 
@@ -156,7 +156,7 @@ def test_rounding_is_near_that_of_columns(layer):
         assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
 
 
-@pytest.mark.parametrize("m, r", POINTS)
+@pytest.mark.parametrize(("m", "r"), POINTS)
 def test_minimal_filters_are_exact(m, r):
     a, g, b = matrices(m, r)
     d, taps = [Fraction(k * k - 3) for k in range(m + r - 1)], [Fraction(2 * k + 1) for k in range(r)]
@@ -175,7 +175,7 @@ WITHOUT = ((1, 1), ((0, 0), (0, 0)), (1, 1))
 
 
 @pytest.mark.parametrize(
-    "x, w, y, options, name",
+    ("x", "w", "y", "options", "name"),
     [
         ((64, 32, 32, 64), (4, 4, 64, 128), (64, 16, 16, 128), HALF, "winograd F(4, 2)"),
         ((64, 8, 8, 256), (4, 4, 256, 512), (64, 4, 4, 512), HALF, "winograd F(2, 2)"),

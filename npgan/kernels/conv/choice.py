@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from npgan.backend.base import Shape
 from npgan.kernels.conv import columns, direct
+from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS
 from npgan.kernels.conv.windows import Pads, Pair
-from npgan.kernels.conv.winograd import Scheme
 
 _LEAST = 16  # channels in and out: with fewer, transforming costs more than it saves
 _UNROLLING = 1.15  # what columns cost, to a product of their size

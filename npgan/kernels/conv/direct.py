@@ -29,7 +29,7 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.outer import BLOCKS, outer
+from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
@@ -38,7 +38,6 @@ _PIXELS = 128  # of features in a part of a sum: few enough to stay in the neare
 _FEW, _TAPS = 4, 128  # channels, and taps times channels, at the most
 _TERMS = 64  # in a part of a sum, for the sake of its rounding
 _CELL = 16  # values of a cell are filled up to whole vectors of any dtype
-_MORE = max(BLOCKS.values())  # offsets follow that mean nothing, so that there are whole blocks
 
 
 @kernel
@@ -155,14 +154,14 @@ class _Plan(NamedTuple):
 
 
 def _windows(counts: Pair, stride: Pair, size: Pair, taps: Pair, channels: int, reverse: bool) -> Any:
-    """Return the offsets of windows, and of what they see (and `_MORE`), in an array (*size, channels)."""
+    """Return the offsets of windows, and of what they see (and `MORE`), in an array (*size, channels)."""
     p, q = np.ogrid[: counts[0], : counts[1]]
     i, j, c = np.ogrid[: taps[0], : taps[1], :channels]
     if reverse:
         i, j = taps[0] - 1 - i, taps[1] - 1 - j
     pixels = (p * stride[0] * size[1] + q * stride[1]) * channels
     terms = (i * size[1] + j) * channels + c
-    return tuple(np.append(each.ravel(), np.zeros(_MORE)).astype(np.int64) for each in (pixels, terms))
+    return tuple(np.append(each.ravel(), np.zeros(MORE)).astype(np.int64) for each in (pixels, terms))
 
 
 @lru_cache(maxsize=64)
@@ -202,12 +201,6 @@ def _values(w: Shape, stride: Pair) -> int:
     return -(-prod(_cell(w, stride)[1]) * w[2] // _CELL) * _CELL
 
 
-def _vectors(channels: int, dtype: Any) -> int:
-    """Return the vectors of a block along so many channels; 0 where they are no whole vectors."""
-    count, rest = divmod(channels, lanes(dtype))
-    return 0 if rest else next(v for v in BLOCKS if count % v == 0)
-
-
 def suits(x: Shape, w: Shape, y: Shape, stride: Pair, dilation: Pair) -> bool:
     """Return whether this is the algorithm for it."""
     few, many = sorted(w[2:])
@@ -218,7 +211,7 @@ def suits(x: Shape, w: Shape, y: Shape, stride: Pair, dilation: Pair) -> bool:
         and many % _CELL == 0
         and dilation == (1, 1)
         and (stride == (1, 1) or not turned)
-        and features[1] * features[2] >= _MORE
+        and features[1] * features[2] >= MORE
         and prod(w[:2]) * few <= _TAPS
     )
 
@@ -244,7 +237,7 @@ def _shapes(image: Shape, w: Shape, features: Shape, stride: Pair, padding: Pads
         (threads, prod(scattering.size) * w[3]),
         (threads, scattering.pixels.size * cell),
         (prod(_cell(w, stride)[2]) * w[3], cell),
-        (threads, prod(w[:3]) + _MORE, w[3]),
+        (threads, prod(w[:3]) + MORE, w[3]),
         w,
     ]
 
@@ -293,7 +286,7 @@ def _gather(features: Array, scratch: Array, image: Array, w: Array, stride: Pai
     if not w.flags.c_contiguous:
         straight[...] = w
         w = straight
-    vectors, taps = _vectors(many, w.dtype), prod(w.shape[:3])
+    vectors, taps = vectors_of(many, w.dtype), prod(w.shape[:3])
     gather, _, _ = _kernels(vectors)
     over_shares(
         gather,
@@ -319,7 +312,7 @@ def _scatter(image: Array, scratch: Array, features: Array, w: Array, stride: Pa
     m, _, taps = _cell(w.shape, stride)
     phases[...] = 0
     _by_cell(phases, w, m, stride, taps[1])
-    vectors = _vectors(phases.shape[1], w.dtype)
+    vectors = vectors_of(phases.shape[1], w.dtype)
     _, scatter, _ = _kernels(vectors)
     over_shares(
         scatter,
@@ -345,7 +338,7 @@ def _correlate(
     n, many = len(image), dw.shape[3]
     plan = _gathering(features.shape[1:3], dw.shape, stride, padding)
     padded, _, _, _, sums, straight = arrays(scratch, _shapes(image.shape, dw.shape, features.shape, stride, padding))
-    vectors, taps = _vectors(many, dw.dtype), prod(dw.shape[:3])
+    vectors, taps = vectors_of(many, dw.dtype), prod(dw.shape[:3])
     _, _, correlate = _kernels(vectors)
     count = over_shares(
         correlate,

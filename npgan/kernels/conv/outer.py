@@ -10,6 +10,8 @@ from two tables of offsets, so that a window of an image need not be copied into
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.core.errors import TypingError
@@ -19,6 +21,14 @@ from npgan.kernels.conv.vectors import FLAGS, WIDE, data, lanes, number
 
 BLOCKS = {4: 6, 2: 10, 1: 10} if WIDE else {2: 5, 1: 8}
 """Rows of a block by its vectors: sums enough to hide a multiply-add's latency, and few enough for the registers."""
+
+MORE = max(BLOCKS.values())
+"""Rows, and their offsets, that must be there beyond the last one, so that all blocks are whole."""
+
+
+def vectors_of(channels: int, dtype: Any) -> int:
+    """Return the vectors of a block along so many channels, which are a multiple of 16."""
+    return next(v for v in BLOCKS if channels // lanes(dtype) % v == 0)
 
 
 @intrinsic(prefer_literal=True)
@@ -37,17 +47,17 @@ def outer(
         The offsets rowₚ and tₖ, from number `row` and `term` on.
     count : int
         How many terms.
-    add : literal int
+    add : int
         1 to add to C, 0 to overwrite it.
     """
-    if not all(isinstance(each, types.IntegerLiteral) for each in (rows, vectors, add)):
-        raise TypingError("rows, vectors and add must be literal")
+    if not all(isinstance(each, types.IntegerLiteral) for each in (rows, vectors)):
+        raise TypingError("rows and vectors must be literal")
     n, i = types.none, types.intp
-    signature = n(rows, vectors, c, i, i, a, i, row_table, i, term_table, i, i, b, i, i, add)
-    height, width, adds = rows.literal_value, vectors.literal_value, add.literal_value
+    signature = n(rows, vectors, c, i, i, a, i, row_table, i, term_table, i, i, b, i, i, i)
+    height, width = rows.literal_value, vectors.literal_value
 
     def generate(context, builder, signature, args):
-        _, _, c_, c_at, c_step, a_, a_at, rows_, row, terms, term, count, b_, b_at, b_step, _ = args
+        _, _, c_, c_at, c_step, a_, a_at, rows_, row, terms, term, count, b_, b_at, b_step, add_ = args
         size = lanes(str(c.dtype))
         element = context.get_value_type(c.dtype)
         vector, bytes_ = ir.VectorType(element, size), c.dtype.bitwidth // 8
@@ -67,6 +77,7 @@ def outer(
         first_row = at(data(context, builder, row_table, rows_), row)
         first_term = at(data(context, builder, term_table, terms), term)
         starts = [at(a_base, builder.load(at(first_row, number(p)))) for p in range(height)]
+        adds = builder.icmp_signed("!=", add_, zero)
         before = builder.block
         loop, done = builder.append_basic_block("terms"), builder.append_basic_block("done")
         nothing = ir.Constant(vector, [0.0] * size)
@@ -104,9 +115,8 @@ def outer(
                 total, place = totals[p][v], vector_at(c_row, v)
                 total.add_incoming(nothing, before)
                 total.add_incoming(found[p][v], loop)
-                if adds:
-                    total = builder.fadd(builder.load(place, align=bytes_), total, flags=FLAGS)
-                builder.store(total, place, align=bytes_)
+                sum_ = builder.fadd(builder.load(place, align=bytes_), total, flags=FLAGS)
+                builder.store(builder.select(adds, sum_, total), place, align=bytes_)
         return context.get_dummy_value()
 
     return signature, generate

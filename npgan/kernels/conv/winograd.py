@@ -24,9 +24,7 @@ tile: it stays visible.
 
 # mypy: disable-error-code="no-untyped-def, call-arg"
 
-from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,97 +32,53 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.separable import separable
-from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.conv.tiles import PADDING, Scheme, tables, whole
+from npgan.kernels.conv.vectors import lanes
+from npgan.kernels.conv.windows import Pads
 from npgan.kernels.product import NO, YES, gemm
 
-_ROWS = 192  # tiles in a product: enough to be fast, few enough for V and M to stay in the cache
-_PADDING = 16  # elements between points
+_ROWS = 96  # tiles in a product: few enough for V and M to stay in the cache
+_TERMS = 256  # in a part of a sum, for the sake of its rounding
 
 
-@dataclass(frozen=True)
-class Scheme:
-    """F(m, r) for square kernels of s r taps an axis at stride s."""
-
-    m: int
-    r: int
-    stride: int
-
-    @property
-    def n(self) -> int:
-        """Points along an axis."""
-        return self.m + self.r - 1
-
-    def tiles(self, y: Shape) -> Pair:
-        """Return how many tiles cover y, along both axes."""
-        return -(-y[1] // self.m), -(-y[2] // self.m)
+@kernel
+def _transpose(start, stop, turned, w):
+    # w (taps, I, O) -> turned (taps, O, I)
+    for t in range(start, stop):
+        for first in range(0, w.shape[1], 16):
+            rows = w[t, first : first + 16]
+            for o in range(w.shape[2]):
+                into = turned[t, o, first : first + 16]
+                for c in range(into.size):
+                    into[c] = rows[c, o]
 
 
-@lru_cache(maxsize=64)
-def _tables(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads) -> dict[str, Any]:
-    """Return the offsets that `separable` reads, of an image without its batch, and whether tiles cover all of x."""
-    m, n, s = scheme.m, scheme.n, scheme.stride
-    channels, o = w[2:]
+@lru_cache(maxsize=16)
+def _kernels(m: int, r: int, vectors: int) -> Any:
+    """Compile the transforms and products of F(m, r) for panels of so many vectors.
 
-    def along(count: int, size: int, step: int, offset: int, inputs: int) -> Any:
-        # (tiles, phases, inputs): the pixel along one axis, or -1
-        tile, phase, i = np.ogrid[:count, :step, :inputs]
-        at = step * (m * tile + i) + phase - offset
-        return np.where((at >= 0) & (at < size), at, -1)
-
-    def pixels(rows: Any, columns: Any, width: int, channels: int) -> Any:
-        # (tiles, tiles, phases, phases, inputs, inputs)
-        h, w = rows[:, None, :, None, :, None], columns[None, :, None, :, None, :]
-        return np.where((h >= 0) & (w >= 0), (h * width + w) * channels, -1)
-
-    th, tw = scheme.tiles((0, *y))
-    (top, _), (left, _) = padding
-    into = pixels(along(th, x[0], s, top, n), along(tw, x[1], s, left, n), x[1], channels)
-    t, u, _, _, i, j = np.ogrid[:th, :tw, :s, :s, :n, :n]
-    seen = ((t > 0) & (i < n - m)) | ((u > 0) & (j < n - m))  # by the tile above or to the left
-    out = pixels(along(th, y[0], 1, 0, m), along(tw, y[1], 1, 0, m), y[1], o)
-    a, b = np.ogrid[: scheme.r, : scheme.r]
-    p, q = np.ogrid[:s, :s]
-    taps = ((s * a + p[..., None, None]) * w[1] + s * b + q[..., None, None]) * channels * o
-    point, phase = np.arange(n * n), np.arange(s * s)[:, None]
-    k = s * s * channels
-
-    def flat(table: Any, *lead: int) -> Any:
-        return np.ascontiguousarray(table.reshape(*lead, -1), np.int64)
-
-    return {
-        "x": flat(into, th * tw, s * s),
-        "seen": flat(np.where(seen, into, -1), th * tw, s * s),
-        "y": flat(out, th * tw),
-        "v": flat(point * (k + _PADDING) + phase * channels, s * s),
-        "m": flat(point * (o + _PADDING)),
-        "w": flat(taps, s * s),
-        "turned": flat(taps[..., ::-1, ::-1], s * s),
-        "u": flat(point * (k * o + _PADDING) + phase * channels * o, s * s),
-        "none": np.full((s * s, scheme.r**2), -1, np.int64),
-        "covered": len(np.unique(into[into >= 0])) == x[0] * x[1],
-    }
-
-
-@lru_cache(maxsize=8)
-def _kernels(m: int, r: int) -> Any:
-    """Compile the transforms and products of F(m, r)."""
+    A panel is some columns of U, one row after the other, as `outer` reads them.
+    """
     A, G, B = f"A{m}{r}", f"G{m}{r}", f"B{m}{r}"
     At, Gt, Bt = f"{A}t", f"{G}t", f"{B}t"
-    points = (m + r - 1) ** 2
+    points, height = (m + r - 1) ** 2, BLOCKS[vectors]
 
     @kernel
-    def transform_weight(start, stop, u, w, places, taps):
-        # w (K, K, I, O) -> u (points, s² I, O), for the channels [start, stop)
+    def transform_weight(start, stop, u, w, places, taps, width, phase_step, panel_step):
+        # w (K, K, I, O) -> u (points, panels, rows, width), the channels [start, stop)
         o = w.shape[3]
         for phase in range(taps.shape[0]):
             for c in range(start, stop):
-                separable(G, o, u, c * o, places[phase], None, w, c * o, taps[phase])
+                for first in range(0, o, width):
+                    at = phase * phase_step + first // width * panel_step + c * width
+                    separable(G, min(width, o - first), u, at, places, None, w, c * o + first, taps[phase])
 
     @kernel
     def weight_gradient(start, stop, dw, dus, places, taps, nothing, accumulate):
-        # dus (shares, ...) -> dw (K, K, I, O) = Gᵀ of their sum, for the channels [start, stop)
+        # dus (shares, points, s² I, O) -> dw (K, K, I, O) = Gᵀ of their sum, the channels [start, stop)
         o = dw.shape[3]
         for phase in range(taps.shape[0]):
             for c in range(start, stop):
@@ -133,12 +87,12 @@ def _kernels(m: int, r: int) -> Any:
                     separable(Gt, o, dw, c * o, taps[phase], before, dus[t], c * o, places[phase])
 
     @kernel
-    def forward(start, stop, share, y, vs, ms, x, u, step, pixels, to, places, middle, op):
-        # u[i] is (s² I, O), or its transpose where `op` is YES
-        # y (N, OH OW O), vs and ms (shares, ...), x (N, H W, I), pixels (tiles, phases, points), to (tiles, outputs)
+    def forward(start, stop, share, y, vs, ms, x, u, step, at, panels):
+        # y (N, OH OW O), vs and ms (shares, ...), x (N, H W I)
+        pixels, _, to, places, middle, inputs, _, v_rows, _ = at
+        plane, width, columns = panels
         tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], y.shape[2]
-        k, v, m = phases * channels, vs[share], ms[share]
-        vp, mp, up, line = places[0, 1], middle[1], k * o + _PADDING, o if op == NO else k
+        v, m, vp, mp = vs[share], ms[share], places[0, 1], middle[1]
         for first in range(start, stop, step):
             rows = (min(first + step, stop) - first) * tiles
             for row in range(rows):
@@ -146,17 +100,26 @@ def _kernels(m: int, r: int) -> Any:
                 for phase in range(phases):
                     separable(B, channels, v, row * points * vp, places[phase], None, x[n], 0, pixels[t, phase])
             for i in range(points):
-                gemm(NO, op, rows, o, k, v[i * vp :], points * vp, u[i * up :], line, 0, m[i * mp :], points * mp)
+                for c in range(0, columns, width):
+                    for row in range(0, rows, height):
+                        for k in range(0, inputs.size, _TERMS):
+                            outer(
+                                height, vectors, m, row * points * mp + i * mp + c, points * mp, v, i * vp, v_rows, row,
+                                inputs, k, min(_TERMS, inputs.size - k), u, i * plane + c * inputs.size + k * width,
+                                width, k,
+                            )  # fmt: skip
             for row in range(rows):
                 n, t = first + row // tiles, row % tiles
                 separable(At, o, y[n], 0, to[t], None, m, row * points * mp, middle)
 
     @kernel
-    def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, step, pixels, seen, to, places, middle, which):
+    def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, step, at, panels, which):
         # which: wanted are dx, dw, and zeros for the pixels of dx that are in no tile
+        pixels, seen, to, places, middle, _, outputs, _, m_rows = at
+        plane, width, columns = panels
         tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], dy.shape[2]
-        k, v, m = phases * channels, vs[share], ms[share]
-        vp, mp, up = places[0, 1], middle[1], k * o + _PADDING
+        v, m, vp, mp, du = vs[share], ms[share], places[0, 1], middle[1], dus[share]
+        k = vp - PADDING
         for first in range(start, stop, step):
             rows = (min(first + step, stop) - first) * tiles
             for row in range(rows):
@@ -167,29 +130,36 @@ def _kernels(m: int, r: int) -> Any:
                     n, t = first + row // tiles, row % tiles
                     for phase in range(phases):
                         separable(B, channels, v, row * points * vp, places[phase], None, x[n], 0, pixels[t, phase])
-                beta, du = 0 if first == start else 1, dus[share]
+                beta, up = 0 if first == start else 1, k * o + PADDING
                 for i in range(points):
                     gemm(YES, NO, k, o, rows, v[i * vp :], points * vp, m[i * mp :], points * mp, beta, du[i * up :], o)
             if which[0]:
                 for i in range(points):
-                    gemm(NO, YES, rows, k, o, m[i * mp :], points * mp, u[i * up :], o, 0, v[i * vp :], points * vp)
+                    for c in range(0, columns, width):
+                        for row in range(0, rows, height):
+                            for j in range(0, o, _TERMS):
+                                outer(
+                                    height, vectors, v, row * points * vp + i * vp + c, points * vp, m, i * mp, m_rows,
+                                    row, outputs, j, min(_TERMS, o - j), u, i * plane + c * o + j * width, width, j,
+                                )  # fmt: skip
                 for row in range(rows):
                     n, t = first + row // tiles, row % tiles
                     if which[2] and t == 0:
                         dx[n] = 0
                     for phase in range(phases):
-                        at, to_x = row * points * vp, pixels[t, phase]
-                        separable(Bt, channels, dx[n], 0, to_x, seen[t, phase], v, at, places[phase])
+                        line, to_x = row * points * vp, pixels[t, phase]
+                        separable(Bt, channels, dx[n], 0, to_x, seen[t, phase], v, line, places[phase])
 
     return transform_weight, weight_gradient, forward, backward
 
 
 def _shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> tuple[int, list[Shape]]:
-    """Return the samples of a chunk, and the shapes of v, m, u and du."""
-    tiles, k, points, threads = prod(scheme.tiles(y)), scheme.stride**2 * w[2], scheme.n**2, thread_count()
-    step = min(-(-n // threads), max(1, _ROWS // tiles))
-    rows, plane = step * tiles * points, points * (k * w[3] + _PADDING)
-    return step, [(threads, rows * (k + _PADDING)), (threads, rows * (w[3] + _PADDING)), (plane,), (threads, plane)]
+    """Return the samples of a chunk, and the shapes of v, m, u, du and a turned w."""
+    th, tw = scheme.tiles(y)
+    k, o, points, threads = scheme.stride**2 * whole(w[2]), whole(w[3]), scheme.n**2, thread_count()
+    step = min(-(-n // threads), max(1, _ROWS // (th * tw)))
+    rows, plane = (step * th * tw + MORE) * points, points * (k * o + PADDING)
+    return step, [(threads, rows * (k + PADDING)), (threads, rows * (o + PADDING)), (plane,), (threads, plane), w]
 
 
 def workspace(scheme: Scheme, x: Shape, w: Shape, y: Shape) -> int:
@@ -214,29 +184,74 @@ def _turned_padding(w: Shape, padding: Pads) -> Pads:
     return (w[0] - 1 - top, w[0] - 1 - bottom), (w[1] - 1 - left, w[1] - 1 - right)
 
 
+def _turn(turned: Array, w: Array) -> Array:
+    """Write w (K, K, I, O) to turned (K, K, O, I), and return it."""
+    found = turned.reshape(_turned(w.shape))
+    over_samples(
+        _transpose, w.shape[0] * w.shape[1], w.size, found.reshape(-1, *found.shape[2:]), w.reshape(-1, *w.shape[2:])
+    )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _places(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads, rows: int) -> tuple[Array, ...]:
+    """Return the offsets that the products read, of chunks of so many tiles."""
+    at, row = tables(scheme, x, w, y, padding), np.arange(rows + MORE)
+    points = scheme.n**2
+    lines = row * points * (at.v[0, 1] - at.v[0, 0]), row * points * (at.m[1] - at.m[0])
+    return at.x, at.seen, at.y, at.v, at.m, at.inputs, at.outputs, *lines
+
+
 def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads) -> None:
     """x (N, H, W, I), w (K, K, I, O) -> y (N, OH, OW, O)."""
-    _forward(scheme, y, scratch, x, w, w.shape, padding, NO)
+    _forward(scheme, y, scratch, x, w, padding, turned=False)
 
 
-def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, like: Shape, padding: Pads, op: int) -> None:
-    """Convolve by w, of shape `like`; or, where op is YES, by w turned round, its channels and its taps."""
-    transform_weight, _, product, _ = _kernels(scheme.m, scheme.r)
-    at = _tables(scheme, x.shape[1:], like, y.shape[1:], padding)
-    step, shapes = _shapes(scheme, len(x), like, y.shape)
-    v, m, u, _ = arrays(scratch, shapes)
-    over_samples(transform_weight, w.shape[2], w.size, u, w, at["u"], at["w" if op == NO else "turned"])
-    images, result = x.reshape(len(x), -1, x.shape[3]), y.reshape(len(x), -1, y.shape[3])
-    over_shares(product, len(x), y.size * 16, result, v, m, images, u, step, at["x"], at["y"], at["v"], at["m"], op)
+def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads, turned: bool) -> None:
+    """Convolve by w; or, where `turned`, by w with its channels exchanged and its taps in opposite order."""
+    like = _turned(w.shape) if turned else w.shape
+    n, channels, o = len(x), like[2], like[3]
+    step, shapes = _shapes(scheme, n, like, y.shape)
+    v, m, u, _, other = arrays(scratch, shapes)
+    at = tables(scheme, x.shape[1:], like, y.shape[1:], padding)
+    places = _places(scheme, x.shape[1:], like, y.shape[1:], padding, step * len(at.x))
+    if turned:
+        w = _turn(other, w)
+    vectors = vectors_of(whole(o), w.dtype)
+    transform_weight, _, product, _ = _kernels(scheme.m, scheme.r, vectors)
+    rows, width = at.inputs.size, vectors * lanes(w.dtype)
+    plane = rows * whole(o) + PADDING
+    planes = _planes(scheme.n**2, plane)
+    over_samples(
+        transform_weight, channels, w.size, u, w, planes, at.turned if turned else at.w, width, channels * width,
+        rows * width,
+    )  # fmt: skip
+    over_shares(
+        product,
+        n,
+        y.size * 16,
+        y.reshape(n, -1, o),
+        v,
+        m,
+        x.reshape(n, -1, channels),
+        u,
+        step,
+        places,
+        (plane, width, whole(o)),
+    )
+
+
+@lru_cache(maxsize=64)
+def _planes(points: int, plane: int) -> Array:
+    return np.arange(points, dtype=np.int64) * plane
 
 
 def backward_input(scheme: Scheme, dx: Array, scratch: Array, dy: Array, w: Array, padding: Pads) -> None:
     """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
     if scheme.stride == 1:
-        scheme = _less_rounding(scheme)
-        _forward(scheme, dx, scratch, dy, w, _turned(w.shape), _turned_padding(w.shape, padding), YES)
-        return
-    _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False)
+        _forward(_less_rounding(scheme), dx, scratch, dy, w, _turned_padding(w.shape, padding), turned=True)
+    else:
+        _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False)
 
 
 def backward_weight(
@@ -261,8 +276,8 @@ def backward(
     if scheme.stride == 1:
         backward_weight(scheme, dw, scratch, dy, x, padding, accumulate)
         backward_input(scheme, dx, scratch, dy, w, padding)
-        return
-    _backward(scheme, dx, dw, (True, True), scratch, dy, x, w, padding, accumulate)
+    else:
+        _backward(scheme, dx, dw, (True, True), scratch, dy, x, w, padding, accumulate)
 
 
 def _backward(
@@ -278,13 +293,20 @@ def _backward(
     accumulate: bool,
 ) -> None:
     """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
-    transform_weight, weight_gradient, _, products = _kernels(scheme.m, scheme.r)
     n, channels, o = len(dy), w.shape[2], w.shape[3]
-    at = _tables(scheme, x.shape[1:], w.shape, dy.shape[1:], padding)
     step, shapes = _shapes(scheme, n, w.shape, dy.shape)
-    v, m, u, dus = arrays(scratch, shapes)
+    v, m, u, dus, other = arrays(scratch, shapes)
+    at = tables(scheme, x.shape[1:], w.shape, dy.shape[1:], padding)
+    places = _places(scheme, x.shape[1:], w.shape, dy.shape[1:], padding, step * len(at.x))
+    vectors = vectors_of(whole(channels), w.dtype)
+    transform_weight, weight_gradient, _, products = _kernels(scheme.m, scheme.r, vectors)
+    width, columns = vectors * lanes(w.dtype), scheme.stride**2 * whole(channels)
+    plane = columns * o + PADDING
     if wanted[0]:
-        over_samples(transform_weight, channels, w.size, u, w, at["u"], at["w"])
+        planes = _planes(scheme.n**2, plane)
+        over_samples(
+            transform_weight, o, w.size, u, _turn(other, w), planes, at.w, width, whole(channels) * o, o * width
+        )
     count = over_shares(
         products,
         n,
@@ -297,12 +319,9 @@ def _backward(
         x.reshape(n, -1, channels),
         u,
         step,
-        at["x"],
-        at["seen"],
-        at["y"],
-        at["v"],
-        at["m"],
-        (*wanted, not at["covered"]),
+        places,
+        (plane, width, columns),
+        (*wanted, not at.covered),
     )
     if wanted[1]:
-        over_samples(weight_gradient, channels, w.size, dw, dus[:count], at["u"], at["w"], at["none"], accumulate)
+        over_samples(weight_gradient, channels, w.size, dw, dus[:count], at.du, at.w, at.none, accumulate)

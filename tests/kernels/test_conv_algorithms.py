@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.conv import choice, columns, cpu, direct, reference, winograd
+from npgan.kernels.conv import choice, columns, cpu, direct, panels, reference, winograd
 from npgan.kernels.conv.separable import matrix
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
@@ -52,7 +52,9 @@ class Problem:
 
     def _run(self, module, lead, options, x, w, dy, size):
         y, dx, dw = (np.full_like(a, np.nan) for a in (dy, x, w))
-        scratch = np.full(size, np.nan, x.dtype)
+        guarded = np.full(size + 64, np.nan, x.dtype)
+        guarded[size:] = 7
+        scratch = guarded[:size]
         module.forward(*lead, y, scratch, x, w, *options)
         module.backward_input(*lead, dx, scratch, dy, w, *options)
         module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
@@ -60,6 +62,7 @@ class Problem:
             both = np.full_like(dx, np.nan), np.ones_like(dw)
             winograd.backward(*lead, *both, scratch, dy, x, w, *options, True)
             close(both, (dx, dw + 1))
+        assert (guarded[size:] == 7).all(), "written beyond the scratch"
         return y, dx, dw
 
 
@@ -80,6 +83,7 @@ def with_threads(count, problem, run):
         mock.patch("npgan.backend.threads.thread_count", return_value=count),
         mock.patch("npgan.backend.threads._GRAIN", 1),
         mock.patch.object(winograd, "thread_count", return_value=count),
+        mock.patch.object(panels, "thread_count", return_value=count),
         mock.patch.object(direct, "thread_count", return_value=count),
     ):
         return run(problem)
@@ -93,13 +97,14 @@ def close(found, expected):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-@given(data=st.data(), threads=st.sampled_from([1, 2, 3]), rows=st.sampled_from([1, 7, 192]))
+@given(data=st.data(), threads=st.sampled_from([1, 2, 3]), rows=st.sampled_from([0, 1, 7, 96]))
 @settings(max_examples=25)
 def test_winograd_is_the_reference(scheme, data, threads, rows):
     k, s = scheme.r * scheme.stride, scheme.stride
     channels = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
     problem = draw_problem(data.draw, (k, k), (s, s), channels)
-    with mock.patch.object(winograd, "_ROWS", rows):
+    # by panels, or by chunks of so many tiles
+    with mock.patch.object(winograd, "_ROWS", rows), mock.patch.object(panels, "_ROWS", 0 if rows else 512):
         close(with_threads(threads, problem, lambda p: p.winograd(scheme)), problem.expected())
 
 
@@ -145,7 +150,9 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_rounding_is_near_that_of_columns(layer):
+@pytest.mark.parametrize("few", [0, 512], ids=["chunks", "panels"])
+def test_rounding_is_near_that_of_columns(layer, few, monkeypatch):
+    monkeypatch.setattr(panels, "_ROWS", few)
     problem = Problem(*LAYERS[layer], ((1, 1), (1, 1)), seed=0, dtype=np.float32)
     x, w, y = problem.shapes
     picked = cpu.choose((64, *x[1:]), w, (64, *y[1:]), problem.stride, problem.padding, (1, 1))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from npgan.kernels.conv import choice, columns, cpu, direct, reference, winograd
+from npgan.kernels.conv import choice, columns, cpu, direct, panels, reference, winograd
 
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
 MAPS = ("forward", "backward_input", "backward_weight")
@@ -103,6 +103,7 @@ def as_if_large(divided):
             threads = {name: small[name] for name in ("over_samples", "over_shares", "thread_count")}
             stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
             stack.enter_context(mock.patch.multiple(winograd, **small))
+            stack.enter_context(mock.patch.multiple(panels, **threads))
             stack.enter_context(mock.patch.multiple(direct, **threads))
         yield
 

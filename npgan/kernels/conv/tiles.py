@@ -46,14 +46,12 @@ class Tables(NamedTuple):
     ----------
     x, seen : (tiles, phases, n²)
         What a tile reads of x; of these, what is in an earlier tile too, where gradients are added. -1 is none.
-    y : (tiles, m²)
-        The pixels of y; -1 is beyond.
-    v, m : (phases, n²), (n²,)
+    y, unseen : (tiles, 1, m²)
+        The pixels of y; -1 is beyond. And -1 for all, as tiles of y do not overlap.
+    v, m : (phases, n²), (1, n²)
         The points of a row of V and of M.
     w, turned, none : (phases, r²)
         The taps of w, these in opposite order, and -1.
-    du : (phases, n²)
-        The points of dU.
     inputs, outputs : (s² I,), (O,)
         A row of V, and of M, without the channels that fill it up.
     covered : bool
@@ -63,12 +61,12 @@ class Tables(NamedTuple):
     x: Array
     seen: Array
     y: Array
+    unseen: Array
     v: Array
     m: Array
     w: Array
     turned: Array
     none: Array
-    du: Array
     inputs: Array
     outputs: Array
     covered: bool
@@ -85,8 +83,6 @@ def tables(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads) -> Table
     out = _pixels(_along(th, y[0], 1, 0, m, m), _along(tw, y[1], 1, 0, m, m), y[1], o)
     t, u, _, _, i, j = np.ogrid[:th, :tw, :s, :s, :n, :n]
     seen = ((t > 0) & (i < n - m)) | ((u > 0) & (j < n - m))  # by the tile above or to the left
-    p, q, a, b = np.ogrid[:s, :s, : scheme.r, : scheme.r]
-    taps = ((s * a + p) * w[1] + s * b + q) * channels * o
     phases, point, phase = s * s, np.arange(n * n), np.arange(s * s)[:, None]
 
     def flat(table: Array, *lead: int) -> Array:
@@ -95,17 +91,44 @@ def tables(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads) -> Table
     return Tables(
         x=flat(into, th * tw, phases),
         seen=flat(np.where(seen, into, -1), th * tw, phases),
-        y=flat(out, th * tw),
+        y=flat(out, th * tw, 1),
+        unseen=flat(np.full_like(out, -1), th * tw, 1),
         v=flat(point * (phases * whole(channels) + PADDING) + phase * whole(channels), phases),
-        m=flat(point * (whole(o) + PADDING)),
-        w=flat(taps, phases),
-        turned=flat(taps[..., ::-1, ::-1], phases),
+        m=flat(point * (whole(o) + PADDING), 1),
+        w=tap_offsets(scheme, channels * o, reverse=False),
+        turned=tap_offsets(scheme, channels * o, reverse=True),
         none=np.full((phases, scheme.r**2), -1, np.int64),
-        du=flat(point * (phases * whole(channels) * o + PADDING) + phase * whole(channels) * o, phases),
         inputs=flat(phase * whole(channels) + np.arange(channels)),
         outputs=np.arange(o, dtype=np.int64),
         covered=len(np.unique(into[into >= 0])) == prod(x[:2]),
     )
+
+
+@lru_cache(maxsize=64)
+def tap_offsets(scheme: Scheme, step: int, reverse: bool) -> Array:
+    """Return where the taps of each phase are (phases, r²), `step` from one tap to the next; or in opposite order."""
+    s, r = scheme.stride, scheme.r
+    p, q, a, b = np.ogrid[:s, :s, :r, :r]
+    taps = ((s * a + p) * s * r + s * b + q) * step
+    found = taps[..., ::-1, ::-1] if reverse else taps
+    return np.ascontiguousarray(found.reshape(s * s, -1), np.int64)
+
+
+@lru_cache(maxsize=256)
+def steps(count: int, step: int) -> Array:
+    """Return the multiples of a step."""
+    return np.arange(count, dtype=np.int64) * step
+
+
+def turned_shape(w: Shape) -> Shape:
+    """Return the shape of w with its channels exchanged."""
+    return *w[:2], w[3], w[2]
+
+
+def turned_padding(w: Shape, padding: Pads) -> Pads:
+    """Return the padding of the convolution that is the data gradient of one of stride 1."""
+    (top, bottom), (left, right) = padding
+    return (w[0] - 1 - top, w[0] - 1 - bottom), (w[1] - 1 - left, w[1] - 1 - right)
 
 
 def _along(count: int, size: int, step: int, before: int, m: int, inputs: int) -> Array:

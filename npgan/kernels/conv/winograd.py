@@ -32,13 +32,13 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv import panels as few_tiles
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.separable import separable
-from npgan.kernels.conv.tiles import PADDING, Scheme, tables, whole
+from npgan.kernels.conv.tiles import PADDING, Scheme, steps, tables, turned_padding, turned_shape, whole
 from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads
-from npgan.kernels.product import NO, YES, gemm
 
 _ROWS = 96  # tiles in a product: few enough for V and M to stay in the cache
 _TERMS = 256  # in a part of a sum, for the sake of its rounding
@@ -57,14 +57,14 @@ def _transpose(start, stop, turned, w):
 
 
 @lru_cache(maxsize=16)
-def _kernels(m: int, r: int, vectors: int) -> Any:
-    """Compile the transforms and products of F(m, r) for panels of so many vectors.
+def _kernels(m: int, r: int, vectors: int, along_o: int) -> Any:
+    """Compile the transforms and products of F(m, r) for panels of so many vectors, and dU's of `along_o`.
 
     A panel is some columns of U, one row after the other, as `outer` reads them.
     """
     A, G, B = f"A{m}{r}", f"G{m}{r}", f"B{m}{r}"
     At, Gt, Bt = f"{A}t", f"{G}t", f"{B}t"
-    points, height = (m + r - 1) ** 2, BLOCKS[vectors]
+    points, height, height_u = (m + r - 1) ** 2, BLOCKS[vectors], BLOCKS[along_o]
 
     @kernel
     def transform_weight(start, stop, u, w, places, taps, width, phase_step, panel_step):
@@ -77,22 +77,22 @@ def _kernels(m: int, r: int, vectors: int) -> Any:
                     separable(G, min(width, o - first), u, at, places, None, w, c * o + first, taps[phase])
 
     @kernel
-    def weight_gradient(start, stop, dw, dus, places, taps, nothing, accumulate):
+    def weight_gradient(start, stop, dw, dus, places, across, taps, nothing, accumulate):
         # dus (shares, points, s² I, O) -> dw (K, K, I, O) = Gᵀ of their sum, the channels [start, stop)
         o = dw.shape[3]
         for phase in range(taps.shape[0]):
             for c in range(start, stop):
                 for t in range(dus.shape[0]):
                     before = taps[phase] if t or accumulate else nothing[phase]
-                    separable(Gt, o, dw, c * o, taps[phase], before, dus[t], c * o, places[phase])
+                    separable(Gt, o, dw, c * o, taps[phase], before, dus[t], c * across, places[phase])
 
     @kernel
     def forward(start, stop, share, y, vs, ms, x, u, step, at, panels):
         # y (N, OH OW O), vs and ms (shares, ...), x (N, H W I)
-        pixels, _, to, places, middle, inputs, _, v_rows, _ = at
+        pixels, _, to, places, middle, inputs, _, v_rows, _, _ = at
         plane, width, columns = panels
         tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], y.shape[2]
-        v, m, vp, mp = vs[share], ms[share], places[0, 1], middle[1]
+        v, m, vp, mp = vs[share], ms[share], places[0, 1], middle[0, 1]
         for first in range(start, stop, step):
             rows = (min(first + step, stop) - first) * tiles
             for row in range(rows):
@@ -110,29 +110,34 @@ def _kernels(m: int, r: int, vectors: int) -> Any:
                             )  # fmt: skip
             for row in range(rows):
                 n, t = first + row // tiles, row % tiles
-                separable(At, o, y[n], 0, to[t], None, m, row * points * mp, middle)
+                separable(At, o, y[n], 0, to[t, 0], None, m, row * points * mp, middle[0])
 
     @kernel
     def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, step, at, panels, which):
         # which: wanted are dx, dw, and zeros for the pixels of dx that are in no tile
-        pixels, seen, to, places, middle, _, outputs, _, m_rows = at
-        plane, width, columns = panels
+        pixels, seen, to, places, middle, _, outputs, v_rows, m_rows, v_columns = at
+        plane, width, columns, width_u, step_u = panels
         tiles, phases, channels, o = pixels.shape[0], pixels.shape[1], x.shape[2], dy.shape[2]
-        v, m, vp, mp, du = vs[share], ms[share], places[0, 1], middle[1], dus[share]
+        v, m, vp, mp, du = vs[share], ms[share], places[0, 1], middle[0, 1], dus[share]
         k = vp - PADDING
         for first in range(start, stop, step):
             rows = (min(first + step, stop) - first) * tiles
             for row in range(rows):
                 n, t = first + row // tiles, row % tiles
-                separable(A, o, m, row * points * mp, middle, None, dy[n], 0, to[t])
+                separable(A, o, m, row * points * mp, middle[0], None, dy[n], 0, to[t, 0])
             if which[1]:
                 for row in range(rows):
                     n, t = first + row // tiles, row % tiles
                     for phase in range(phases):
                         separable(B, channels, v, row * points * vp, places[phase], None, x[n], 0, pixels[t, phase])
-                beta, up = 0 if first == start else 1, k * o + PADDING
+                up, across = (k + MORE) * width_u + PADDING, width_u
                 for i in range(points):
-                    gemm(YES, NO, k, o, rows, v[i * vp :], points * vp, m[i * mp :], points * mp, beta, du[i * up :], o)
+                    for c in range(0, width_u, step_u):
+                        for j in range(0, k, height_u):
+                            outer(
+                                height_u, along_o, du, i * up + j * across + c, across, v, i * vp, v_columns, j, v_rows,
+                                0, rows, m, i * mp + c, points * mp, first - start,
+                            )  # fmt: skip
             if which[0]:
                 for i in range(points):
                     for c in range(0, columns, width):
@@ -158,16 +163,21 @@ def _shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> tuple[int, list[Shape
     th, tw = scheme.tiles(y)
     k, o, points, threads = scheme.stride**2 * whole(w[2]), whole(w[3]), scheme.n**2, thread_count()
     step = min(-(-n // threads), max(1, _ROWS // (th * tw)))
-    rows, plane = (step * th * tw + MORE) * points, points * (k * o + PADDING)
+    rows, plane = (step * th * tw + MORE) * points, points * ((k + MORE) * o + PADDING)
     return step, [(threads, rows * (k + PADDING)), (threads, rows * (o + PADDING)), (plane,), (threads, plane), w]
 
 
 def workspace(scheme: Scheme, x: Shape, w: Shape, y: Shape) -> int:
     """Elements of `scratch`."""
-    found = elements(_shapes(scheme, x[0], w, y)[1])
+    found = _elements(scheme, x[0], w, y)
     if scheme.stride > 1:
         return found
-    return max(found, elements(_shapes(_less_rounding(scheme), x[0], _turned(w), x)[1]))
+    return max(found, _elements(_less_rounding(scheme), x[0], turned_shape(w), x))
+
+
+def _elements(scheme: Scheme, n: int, w: Shape, y: Shape) -> int:
+    few = few_tiles.suits(scheme, n, y)
+    return elements(few_tiles.shapes(scheme, n, w, y) if few else _shapes(scheme, n, w, y)[1])
 
 
 def _less_rounding(scheme: Scheme) -> Scheme:
@@ -175,18 +185,9 @@ def _less_rounding(scheme: Scheme) -> Scheme:
     return Scheme(3, 3, 1) if (scheme.m, scheme.r) == (4, 3) else scheme
 
 
-def _turned(w: Shape) -> Shape:
-    return *w[:2], w[3], w[2]
-
-
-def _turned_padding(w: Shape, padding: Pads) -> Pads:
-    (top, bottom), (left, right) = padding
-    return (w[0] - 1 - top, w[0] - 1 - bottom), (w[1] - 1 - left, w[1] - 1 - right)
-
-
 def _turn(turned: Array, w: Array) -> Array:
     """Write w (K, K, I, O) to turned (K, K, O, I), and return it."""
-    found = turned.reshape(_turned(w.shape))
+    found = turned.reshape(turned_shape(w.shape))
     over_samples(
         _transpose, w.shape[0] * w.shape[1], w.size, found.reshape(-1, *found.shape[2:]), w.reshape(-1, *w.shape[2:])
     )
@@ -198,8 +199,16 @@ def _places(scheme: Scheme, x: Shape, w: Shape, y: Shape, padding: Pads, rows: i
     """Return the offsets that the products read, of chunks of so many tiles."""
     at, row = tables(scheme, x, w, y, padding), np.arange(rows + MORE)
     points = scheme.n**2
-    lines = row * points * (at.v[0, 1] - at.v[0, 0]), row * points * (at.m[1] - at.m[0])
-    return at.x, at.seen, at.y, at.v, at.m, at.inputs, at.outputs, *lines
+    lines = row * points * at.v[0, 1], row * points * at.m[0, 1]
+    columns = steps(scheme.stride**2 * whole(w[2]) + MORE, 1)
+    return at.x, at.seen, at.y, at.v, at.m, at.inputs, at.outputs, *lines, columns
+
+
+@lru_cache(maxsize=64)
+def _places_of_du(scheme: Scheme, channels: int, o: int) -> Array:
+    """Return where the points of each phase are in dU (points, s² I, O), both channels filled up."""
+    phases = scheme.stride**2
+    return steps(scheme.n**2, (phases * channels + MORE) * o + PADDING) + steps(phases, channels * o)[:, None]
 
 
 def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads) -> None:
@@ -209,7 +218,10 @@ def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, paddin
 
 def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads, turned: bool) -> None:
     """Convolve by w; or, where `turned`, by w with its channels exchanged and its taps in opposite order."""
-    like = _turned(w.shape) if turned else w.shape
+    if few_tiles.suits(scheme, len(x), y.shape):
+        few_tiles.forward(scheme, y, scratch, x, w, padding, turned)
+        return
+    like = turned_shape(w.shape) if turned else w.shape
     n, channels, o = len(x), like[2], like[3]
     step, shapes = _shapes(scheme, n, like, y.shape)
     v, m, u, _, other = arrays(scratch, shapes)
@@ -218,10 +230,10 @@ def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, paddi
     if turned:
         w = _turn(other, w)
     vectors = vectors_of(whole(o), w.dtype)
-    transform_weight, _, product, _ = _kernels(scheme.m, scheme.r, vectors)
+    transform_weight, _, product, _ = _kernels(scheme.m, scheme.r, vectors, vectors)
     rows, width = at.inputs.size, vectors * lanes(w.dtype)
     plane = rows * whole(o) + PADDING
-    planes = _planes(scheme.n**2, plane)
+    planes = steps(scheme.n**2, plane)
     over_samples(
         transform_weight, channels, w.size, u, w, planes, at.turned if turned else at.w, width, channels * width,
         rows * width,
@@ -241,15 +253,10 @@ def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, paddi
     )
 
 
-@lru_cache(maxsize=64)
-def _planes(points: int, plane: int) -> Array:
-    return np.arange(points, dtype=np.int64) * plane
-
-
 def backward_input(scheme: Scheme, dx: Array, scratch: Array, dy: Array, w: Array, padding: Pads) -> None:
     """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
     if scheme.stride == 1:
-        _forward(_less_rounding(scheme), dx, scratch, dy, w, _turned_padding(w.shape, padding), turned=True)
+        _forward(_less_rounding(scheme), dx, scratch, dy, w, turned_padding(w.shape, padding), turned=True)
     else:
         _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False)
 
@@ -293,17 +300,20 @@ def _backward(
     accumulate: bool,
 ) -> None:
     """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
+    if few_tiles.suits(scheme, len(dy), dy.shape):
+        few_tiles.backward(scheme, dx, dw, wanted, scratch, dy, x, w, padding, accumulate)
+        return
     n, channels, o = len(dy), w.shape[2], w.shape[3]
     step, shapes = _shapes(scheme, n, w.shape, dy.shape)
     v, m, u, dus, other = arrays(scratch, shapes)
     at = tables(scheme, x.shape[1:], w.shape, dy.shape[1:], padding)
     places = _places(scheme, x.shape[1:], w.shape, dy.shape[1:], padding, step * len(at.x))
-    vectors = vectors_of(whole(channels), w.dtype)
-    transform_weight, weight_gradient, _, products = _kernels(scheme.m, scheme.r, vectors)
+    vectors, along_o = vectors_of(whole(channels), w.dtype), vectors_of(whole(o), w.dtype)
+    transform_weight, weight_gradient, _, products = _kernels(scheme.m, scheme.r, vectors, along_o)
     width, columns = vectors * lanes(w.dtype), scheme.stride**2 * whole(channels)
     plane = columns * o + PADDING
     if wanted[0]:
-        planes = _planes(scheme.n**2, plane)
+        planes = steps(scheme.n**2, plane)
         over_samples(
             transform_weight, o, w.size, u, _turn(other, w), planes, at.w, width, whole(channels) * o, o * width
         )
@@ -320,8 +330,9 @@ def _backward(
         u,
         step,
         places,
-        (plane, width, columns),
+        (plane, width, columns, whole(o), along_o * lanes(w.dtype)),
         (*wanted, not at.covered),
     )
     if wanted[1]:
-        over_samples(weight_gradient, channels, w.size, dw, dus[:count], at.du, at.w, at.none, accumulate)
+        places_u = _places_of_du(scheme, whole(channels), whole(o))
+        over_samples(weight_gradient, channels, w.size, dw, dus[:count], places_u, whole(o), at.w, at.none, accumulate)

@@ -12,7 +12,7 @@ from npgan.kernels.conv.windows import Pads, Pair
 
 _LEAST = 16  # channels in and out: with fewer, transforming costs more than it saves
 _UNROLLING = 1.15  # what columns cost, to a product of their size
-_TRANSFORM = 150  # what transforming a weight costs, in rows that are multiplied by it
+_TRANSFORM = 40  # what transforming a weight costs, in rows that are multiplied by it
 
 
 @dataclass(frozen=True)

@@ -258,10 +258,13 @@ def test_what_is_not_finite_stays_visible(version, bad, geometry):
             assert not dx[0].any()
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (16, 16)])
-def test_cpu_allocates_nothing(kernel):
+@pytest.mark.parametrize(
+    ("kernel", "channels"),
+    [((3, 3), (8, 8)), ((3, 3), (16, 16)), ((3, 3), (1, 32)), ((1, 1), (8, 8)), ((16, 16), (8, 8))],
+)
+def test_cpu_allocates_nothing(kernel, channels):
     pad = int(kernel == (3, 3))
-    case = Case(64, (8, 8), (16, 16), kernel, (1, 1), ((pad, pad), (pad, pad)), (1, 1), seed=0)
+    case = Case(64, channels, (16, 16), kernel, (1, 1), ((pad, pad), (pad, pad)), (1, 1), seed=0)
     scratch = np.empty(case.workspace(cpu))
     y, dx, dw = np.empty_like(case.dy), np.empty_like(case.x), np.empty_like(case.w)
 
@@ -270,6 +273,7 @@ def test_cpu_allocates_nothing(kernel):
         cpu.backward_input(dx, scratch, case.dy, case.w, *case.options)
         cpu.backward_weight(dw, scratch, case.dy, case.x, *case.options, False)
         cpu.backward_weight(dw, scratch, case.dy, case.x, *case.options, True)
+        cpu.backward(dx, dw, scratch, case.dy, case.x, case.w, *case.options, False)
 
     step()
     tracemalloc.start()

@@ -40,6 +40,12 @@ class Bilinear(Layer):
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         """Write B_wᵀ(dy, x) to dw, or add it."""
 
+    def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
+        """Write φ(B(x, w) + b) to y, φ of that slope; a subclass whose kernels do it at once overrides this."""
+        self._product(f, y, x, w)
+        if b is not None or slope is not None:
+            f.k.bias.forward(rows(y), b, slope)
+
     def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
         """Do both; a subclass whose adjoints share work overrides this."""
         self._adjoint_w(f, dw, dy, x, accumulate)
@@ -59,9 +65,7 @@ class Bilinear(Layer):
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102
-        self._product(f, f.y, f.x, f.w["weight"])
-        if self.bias or f.slope is not None:
-            f.k.bias.forward(rows(f.y), f.w.get("bias"), f.slope)
+        self._finished(f, f.y, f.x, f.w["weight"], f.w.get("bias"), f.slope)
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         dy, db = f.dy, None if f.dw is None else f.dw.get("bias")

@@ -83,6 +83,9 @@ class Conv2d(_Convolution):
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape))
 
+    def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
+        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), b, slope)
+
     def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
         f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape))
 
@@ -169,6 +172,9 @@ class ConvTranspose2d(_Convolution):
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape))
+
+    def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
+        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), b, slope)
 
     def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
         f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape))

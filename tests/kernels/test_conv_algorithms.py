@@ -28,6 +28,13 @@ class Problem:
         self.w = draw.normal(size=(*kernel, *channels)).astype(dtype)
         self.dy = draw.normal(size=(n, *counts, channels[1])).astype(dtype)
 
+        self.bias, self.slope = None, None
+
+    def finish(self, out):
+        """Return a bias that is different along the channels, and the slope, where the output is to be finished."""
+        bias = None if self.bias is None else np.linspace(-1, 1, out.shape[-1], dtype=out.dtype)
+        return bias, self.slope
+
     @property
     def shapes(self):
         return self.x.shape, self.w.shape, self.dy.shape
@@ -37,7 +44,7 @@ class Problem:
         return self._run(reference, (), (self.stride, self.padding, (1, 1)), *wide, size=0)
 
     def columns(self):
-        options = (self.stride, self.padding, (1, 1))
+        options = self.stride, self.padding, (1, 1)
         size = columns.workspace(*self.shapes, self.padding)
         return self._run(columns, (), options, self.x, self.w, self.dy, size=size)
 
@@ -55,13 +62,14 @@ class Problem:
         guarded = np.full(size + 64, np.nan, x.dtype)
         guarded[size:] = 7
         scratch = guarded[:size]
-        module.forward(*lead, y, scratch, x, w, *options)
-        module.backward_input(*lead, dx, scratch, dy, w, *options)
+        module.forward(*lead, y, scratch, x, w, *options, *self.finish(y))
+        module.backward_input(*lead, dx, scratch, dy, w, *options, *self.finish(dx))
         module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
         if module is winograd:
             both = np.full_like(dx, np.nan), np.ones_like(dw)
             winograd.backward(*lead, *both, scratch, dy, x, w, *options, True)
-            close(both, (dx, dw + 1))
+            if self.bias is None is self.slope:
+                close(both, (dx, dw + 1))
         assert (guarded[size:] == 7).all(), "written beyond the scratch"
         return y, dx, dw
 
@@ -74,7 +82,9 @@ def draw_problem(draw, kernel, stride, channels, least=(1, 1)):
         for k, s, p, o in zip(kernel, stride, padding, least, strict=True)
     )
     n, seed = draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
-    return Problem(n, channels, size, kernel, stride, padding, seed)
+    problem = Problem(n, channels, size, kernel, stride, padding, seed)
+    problem.bias, problem.slope = draw(st.sampled_from([None, True])), draw(st.sampled_from([None, 0.0, 0.2]))
+    return problem
 
 
 def with_threads(count, problem, run):
@@ -133,6 +143,17 @@ def test_direct_is_the_reference_where_few_channels_come_out(data, kernel, chann
     problem = draw_problem(data.draw, kernel, (1, 1), channels, least=(4, 3))
     assume(direct.suits(*problem.shapes, (1, 1), (1, 1)))  # not so where padding makes most of the windows
     close(with_threads(threads, problem, Problem.direct), problem.expected())
+
+
+@given(
+    data=st.data(),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)
+def test_columns_are_the_reference(data, kernel, stride, channels):
+    problem = draw_problem(data.draw, kernel, stride, channels)
+    close(problem.columns(), problem.expected())
 
 
 # n, channels, size, kernel, stride, padding: the layers of the recipes, with fewer samples

@@ -13,6 +13,7 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.finish import finish, finish_rows
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.product import NO, YES, columns_times, gemm, rows_times
 
@@ -81,7 +82,7 @@ def _fold(x, columns, sh, sw, top, left, dh, dw):
 
 
 @kernel
-def _forward(start, stop, share, y, scratch, x, w, step, shape, sh, sw, top, left, dh, dw):
+def _forward(start, stop, share, y, scratch, x, w, bias, slope, step, shape, sh, sw, top, left, dh, dw):
     # y (N, OH OW, O), x (N, H, W I), w (KH KW I, O)
     rows, width = y.shape[1], w.shape[0]
     for n in range(start, stop, step):
@@ -89,10 +90,12 @@ def _forward(start, stop, share, y, scratch, x, w, step, shape, sh, sw, top, lef
         columns = scratch[share, : count * rows * width]
         _unroll(columns.reshape((count * shape[0], *shape[1:])), x[n : n + count], sh, sw, top, left, dh, dw)
         gemm(NO, NO, count * rows, y.shape[2], width, columns, width, w, y.shape[2], 0, y[n], y.shape[2])
+        for i in range(n, n + count):
+            finish(y[i], bias, slope)
 
 
 @kernel
-def _backward_input(start, stop, share, dx, scratch, dy, w, step, shape, sh, sw, top, left, dh, dw):
+def _backward_input(start, stop, share, dx, scratch, dy, w, bias, slope, step, shape, sh, sw, top, left, dh, dw):
     # dx (N, H, W I), dy (N, OH OW, O)
     rows, width, channels = dy.shape[1], w.shape[0], w.shape[1]
     for n in range(start, stop, step):
@@ -101,6 +104,8 @@ def _backward_input(start, stop, share, dx, scratch, dy, w, step, shape, sh, sw,
         gemm(NO, YES, count * rows, width, channels, dy[n], channels, w, channels, 0, columns, width)
         folded = columns.reshape((count, *shape))
         _fold(dx[n : n + count].reshape((count * dx.shape[1], dx.shape[2])), folded, sh, sw, top, left, dh, dw)
+        for i in range(n, n + count):
+            finish(dx[i].reshape((-1, shape[4])), bias, slope)
 
 
 @kernel
@@ -160,12 +165,29 @@ def _buffers(scratch: Array, x: Shape, w: Shape, y: Shape) -> tuple[Array, Array
     return scratch[:size].reshape(thread_count(), -1), sums.reshape(thread_count(), width, w[3]), step
 
 
-def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
+def _finish(y: Array, bias: Array | None, slope: float | None) -> None:
+    if bias is not None or slope is not None:
+        rows = y.reshape(-1, y.shape[-1])
+        over_samples(finish_rows, len(rows), rows.size, rows, bias, slope)
+
+
+def forward(
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     n, oh, ow, o = y.shape
     matrix = w.reshape(-1, o)
     if is_columns(x.shape, w.shape, y.shape, padding):
         rows_times(y.reshape(-1, o), x.reshape(-1, matrix.shape[0]), matrix)
+        _finish(y, bias, slope)
         return
     columns, _, step = _buffers(scratch, x.shape, w.shape, y.shape)
     lines, shape = x.reshape(n, x.shape[1], -1), (oh, ow, *w.shape[:3])
@@ -178,18 +200,31 @@ def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding:
         columns,
         lines,
         matrix,
+        bias,
+        slope,
         step,
         shape,
         *_geometry(stride, padding, dilation),
     )
 
 
-def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
+def backward_input(
+    dx: Array,
+    scratch: Array,
+    dy: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     n, oh, ow, o = dy.shape
     matrix = w.reshape(-1, o)
     if is_columns(dx.shape, w.shape, dy.shape, padding):
         rows_times(dx.reshape(-1, matrix.shape[0]), dy.reshape(-1, o), matrix, transposed=True)
+        _finish(dx, bias, slope)
         return
     columns, _, step = _buffers(scratch, dx.shape, w.shape, dy.shape)
     lines, shape = dx.reshape(n, dx.shape[1], -1), (oh, ow, *w.shape[:3])
@@ -202,6 +237,8 @@ def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair,
         columns,
         dy.reshape(n, -1, o),
         matrix,
+        bias,
+        slope,
         step,
         shape,
         *_geometry(stride, padding, dilation),

@@ -18,26 +18,46 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     return columns.workspace(x, w, y, padding)
 
 
-def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
+def forward(
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None = None,
+    slope: float | None = None,
+) -> None:
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
     choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.forward(choice.scheme, y, scratch, x, w, padding)
+        winograd.forward(choice.scheme, y, scratch, x, w, padding, bias, slope)
     elif choice.name == "direct":
-        direct.forward(y, scratch, x, w, stride, padding)
+        direct.forward(y, scratch, x, w, stride, padding, bias, slope)
     else:
-        columns.forward(y, scratch, x, w, stride, padding, dilation)
+        columns.forward(y, scratch, x, w, stride, padding, dilation, bias, slope)
 
 
-def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
+def backward_input(
+    dx: Array,
+    scratch: Array,
+    dy: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None = None,
+    slope: float | None = None,
+) -> None:
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
     choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding)
+        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, bias, slope)
     elif choice.name == "direct":
-        direct.backward_input(dx, scratch, dy, w, stride, padding)
+        direct.backward_input(dx, scratch, dy, w, stride, padding, bias, slope)
     else:
-        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation)
+        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, bias, slope)
 
 
 def backward_weight(

@@ -29,6 +29,7 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.finish import finish
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.vectors import lanes
@@ -84,7 +85,9 @@ def _kernels(vectors: int) -> Any:
     rows = BLOCKS[vectors]
 
     @kernel
-    def gather(start, stop, share, features, padded, image, w, pixels, terms, size, top, left, step, count):
+    def gather(
+        start, stop, share, features, padded, image, w, bias, slope, pixels, terms, size, top, left, step, count
+    ):
         # features (N, pixels, O), image (N, H, W I), w (terms, O); a block of pixels at a time, the last one anew
         o, p = w.shape[1], padded[share]
         for n in range(start, stop):
@@ -93,9 +96,13 @@ def _kernels(vectors: int) -> Any:
                 at = min(first, features.shape[1] // o - rows)
                 for c in range(0, o, step):
                     outer(rows, vectors, features[n], at * o + c, o, p, 0, pixels, at, terms, 0, count, w, c, o, 0)
+            finish(features[n].reshape((-1, o)), bias, slope)
 
     @kernel
-    def scatter(start, stop, share, image, padded, cells, features, w, pixels, terms, size, top, left, step, places):
+    def scatter(
+        start, stop, share, image, padded, cells, features, w, few, bias, slope, pixels, terms, size, top, left, step,
+        places,
+    ):  # fmt: skip
         # image (N, H W I), features (N, OH, OW O), w (terms, lanes); pixels are the cells', places where a value is
         o, p, found = w.shape[1], padded[share], cells[share]
         for n in range(start, stop):
@@ -112,6 +119,7 @@ def _kernels(vectors: int) -> Any:
             into = image[n]
             for i in range(into.size):
                 into[i] = found[places[i]]
+            finish(into.reshape((-1, few)), bias, slope)
 
     @kernel
     def correlate(start, stop, share, dws, padded, image, features, pixels, terms, size, top, left, step, taps):
@@ -249,20 +257,24 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads) -> int:
     return elements(_shapes(x, w, y, stride, padding))
 
 
-def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads) -> None:
+def forward(
+    y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, bias: Array | None, slope: float | None
+) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     if _is_turned(w.shape):
-        _scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding))
+        _scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope)
     else:
-        _gather(y, scratch, x, w, stride, padding)
+        _gather(y, scratch, x, w, stride, padding, bias, slope)
 
 
-def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads) -> None:
+def backward_input(
+    dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, bias: Array | None, slope: float | None
+) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     if _is_turned(w.shape):
-        _gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding))
+        _gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope)
     else:
-        _scatter(dx, scratch, dy, w, stride, padding)
+        _scatter(dx, scratch, dy, w, stride, padding, bias, slope)
 
 
 def backward_weight(
@@ -279,7 +291,16 @@ def _turn(w: Array) -> Array:
     return w[::-1, ::-1].swapaxes(2, 3)
 
 
-def _gather(features: Array, scratch: Array, image: Array, w: Array, stride: Pair, padding: Pads) -> None:
+def _gather(
+    features: Array,
+    scratch: Array,
+    image: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     n, many = len(image), w.shape[3]
     plan = _gathering(features.shape[1:3], w.shape, stride, padding)
     padded, _, _, _, _, straight = arrays(scratch, _shapes(image.shape, w.shape, features.shape, stride, padding))
@@ -296,6 +317,8 @@ def _gather(features: Array, scratch: Array, image: Array, w: Array, stride: Pai
         padded,
         image.reshape(n, image.shape[1], -1),
         w.reshape(-1, many),
+        bias,
+        slope,
         plan.pixels,
         plan.terms,
         plan.size,
@@ -305,7 +328,16 @@ def _gather(features: Array, scratch: Array, image: Array, w: Array, stride: Pai
     )
 
 
-def _scatter(image: Array, scratch: Array, features: Array, w: Array, stride: Pair, padding: Pads) -> None:
+def _scatter(
+    image: Array,
+    scratch: Array,
+    features: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     n = len(image)
     plan, places = _scattering(image.shape[1:3], w.shape, stride, padding)
     _, padded, cells, phases, _, _ = arrays(scratch, _shapes(image.shape, w.shape, features.shape, stride, padding))
@@ -323,6 +355,9 @@ def _scatter(image: Array, scratch: Array, features: Array, w: Array, stride: Pa
         cells,
         features.reshape(n, features.shape[1], -1),
         phases,
+        w.shape[2],
+        bias,
+        slope,
         plan.pixels,
         plan.terms,
         plan.size,

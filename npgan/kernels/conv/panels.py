@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.finish import finish
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import separable
@@ -50,7 +51,7 @@ def _from_points(name: str) -> Any:
     """Compile the transform of tiles' points to images, where tiles that overlap are added."""
 
     @kernel
-    def transform(start, stop, images, points, pixels, seen, places, step, covered):
+    def transform(start, stop, images, points, bias, slope, pixels, seen, places, step, covered):
         tiles, channels = pixels.shape[0], images.shape[2]
         for n in range(start, stop):
             if not covered:
@@ -59,6 +60,7 @@ def _from_points(name: str) -> Any:
                 for phase in range(pixels.shape[1]):
                     at, before = (n * tiles + t) * step, seen[t, phase]
                     separable(name, channels, images[n], 0, pixels[t, phase], before, points, at, places[phase])
+            finish(images[n], bias, slope)
 
     return transform
 
@@ -175,7 +177,17 @@ def shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> list[Shape]:
     ]
 
 
-def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads, turned: bool) -> None:
+def forward(
+    scheme: Scheme,
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    padding: Pads,
+    turned: bool,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """Convolve by w; or, where `turned`, by w with its channels exchanged and its taps in opposite order."""
     like = turned_shape(w.shape) if turned else w.shape
     n, name = len(x), f"{scheme.m}{scheme.r}"
@@ -186,7 +198,9 @@ def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, paddin
     to_v, to_m = _layout(scheme, scheme.stride**2, whole(like[2])), _layout(scheme, 1, whole(like[3]))
     over_samples(_into_points(f"B{name}"), n, x.size * 4, v, images, at.x, to_v.places, to_v.row)
     _multiply(scheme, m, to_m, v, to_v, at.inputs, rows, us, turns if turned else None, w, reverse=turned)
-    over_samples(_from_points(f"A{name}t"), n, y.size * 4, result, m, at.y, at.unseen, to_m.places, to_m.row, True)
+    over_samples(
+        _from_points(f"A{name}t"), n, y.size * 4, result, m, bias, slope, at.y, at.unseen, to_m.places, to_m.row, True
+    )
 
 
 def backward(
@@ -200,6 +214,8 @@ def backward(
     w: Array,
     padding: Pads,
     accumulate: bool,
+    bias: Array | None,
+    slope: float | None,
 ) -> None:
     """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
     n, name, channels, o = len(dy), f"{scheme.m}{scheme.r}", w.shape[2], w.shape[3]
@@ -241,7 +257,9 @@ def backward(
     if wanted[0]:
         _multiply(scheme, v, to_v, m, to_m, at.outputs, rows, us, turns, w, reverse=False)
         result = dx.reshape(n, -1, channels)
-        over_samples(_from_points(f"B{name}t"), n, dx.size * 4, result, v, at.x, at.seen, *to_v[:2], at.covered)
+        over_samples(
+            _from_points(f"B{name}t"), n, dx.size * 4, result, v, bias, slope, at.x, at.seen, *to_v[:2], at.covered
+        )
 
 
 def _multiply(

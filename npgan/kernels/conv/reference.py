@@ -16,6 +16,7 @@ from itertools import product
 import numpy as np
 
 from npgan.backend.base import Array, Shape
+from npgan.kernels.bias.reference import forward as finish
 from npgan.kernels.conv.windows import Pads, Pair, crop, empty_padded, pad, tap
 
 
@@ -24,21 +25,43 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     return 0
 
 
-def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
+def forward(
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None = None,
+    slope: float | None = None,
+) -> None:
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
     padded = pad(x, padding)
     y[...] = 0
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
         y += np.matmul(tap(padded, i, j, y, stride, dilation), w[i, j])
+    finish(y, bias, slope)
 
 
-def backward_input(dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, dilation: Pair) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
+def backward_input(
+    dx: Array,
+    scratch: Array,
+    dy: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    dilation: Pair,
+    bias: Array | None = None,
+    slope: float | None = None,
+) -> None:
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
     padded = empty_padded(dx, padding)
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
         at = tap(padded, i, j, dy, stride, dilation)
         at += np.matmul(dy, w[i, j].T)
     dx[...] = crop(padded, padding)
+    finish(dx, bias, slope)
 
 
 def backward_weight(

@@ -33,6 +33,7 @@ from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv import panels as few_tiles
+from npgan.kernels.conv.finish import finish
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.separable import separable
@@ -87,7 +88,7 @@ def _kernels(m: int, r: int, vectors: int, along_o: int) -> Any:
                     separable(Gt, o, dw, c * o, taps[phase], before, dus[t], c * across, places[phase])
 
     @kernel
-    def forward(start, stop, share, y, vs, ms, x, u, step, at, panels):
+    def forward(start, stop, share, y, vs, ms, x, u, bias, slope, step, at, panels):
         # y (N, OH OW O), vs and ms (shares, ...), x (N, H W I)
         pixels, _, to, places, middle, inputs, _, v_rows, _, _ = at
         plane, width, columns = panels
@@ -111,9 +112,11 @@ def _kernels(m: int, r: int, vectors: int, along_o: int) -> Any:
             for row in range(rows):
                 n, t = first + row // tiles, row % tiles
                 separable(At, o, y[n], 0, to[t, 0], None, m, row * points * mp, middle[0])
+                if t == tiles - 1:
+                    finish(y[n], bias, slope)
 
     @kernel
-    def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, step, at, panels, which):
+    def backward(start, stop, share, dx, dus, vs, ms, dy, x, u, bias, slope, step, at, panels, which):
         # which: wanted are dx, dw, and zeros for the pixels of dx that are in no tile
         pixels, seen, to, places, middle, _, outputs, v_rows, m_rows, v_columns = at
         plane, width, columns, width_u, step_u = panels
@@ -154,6 +157,8 @@ def _kernels(m: int, r: int, vectors: int, along_o: int) -> Any:
                     for phase in range(phases):
                         line, to_x = row * points * vp, pixels[t, phase]
                         separable(Bt, channels, dx[n], 0, to_x, seen[t, phase], v, line, places[phase])
+                    if t == tiles - 1:
+                        finish(dx[n], bias, slope)
 
     return transform_weight, weight_gradient, forward, backward
 
@@ -211,15 +216,34 @@ def _places_of_du(scheme: Scheme, channels: int, o: int) -> Array:
     return steps(scheme.n**2, (phases * channels + MORE) * o + PADDING) + steps(phases, channels * o)[:, None]
 
 
-def forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads) -> None:
+def forward(
+    scheme: Scheme,
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """x (N, H, W, I), w (K, K, I, O) -> y (N, OH, OW, O)."""
-    _forward(scheme, y, scratch, x, w, padding, turned=False)
+    _forward(scheme, y, scratch, x, w, padding, False, bias, slope)
 
 
-def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, padding: Pads, turned: bool) -> None:
+def _forward(
+    scheme: Scheme,
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    padding: Pads,
+    turned: bool,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """Convolve by w; or, where `turned`, by w with its channels exchanged and its taps in opposite order."""
     if few_tiles.suits(scheme, len(x), y.shape):
-        few_tiles.forward(scheme, y, scratch, x, w, padding, turned)
+        few_tiles.forward(scheme, y, scratch, x, w, padding, turned, bias, slope)
         return
     like = turned_shape(w.shape) if turned else w.shape
     n, channels, o = len(x), like[2], like[3]
@@ -247,25 +271,36 @@ def _forward(scheme: Scheme, y: Array, scratch: Array, x: Array, w: Array, paddi
         m,
         x.reshape(n, -1, channels),
         u,
+        bias,
+        slope,
         step,
         places,
         (plane, width, whole(o)),
     )
 
 
-def backward_input(scheme: Scheme, dx: Array, scratch: Array, dy: Array, w: Array, padding: Pads) -> None:
+def backward_input(
+    scheme: Scheme,
+    dx: Array,
+    scratch: Array,
+    dy: Array,
+    w: Array,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+) -> None:
     """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
     if scheme.stride == 1:
-        _forward(_less_rounding(scheme), dx, scratch, dy, w, turned_padding(w.shape, padding), turned=True)
+        _forward(_less_rounding(scheme), dx, scratch, dy, w, turned_padding(w.shape, padding), True, bias, slope)
     else:
-        _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False)
+        _backward(scheme, dx, w, (True, False), scratch, dy, dx, w, padding, False, bias, slope)
 
 
 def backward_weight(
     scheme: Scheme, dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool
 ) -> None:
     """dy (N, OH, OW, O), x (N, H, W, I) -> dw (K, K, I, O), written or added to."""
-    _backward(scheme, x, dw, (False, True), scratch, dy, x, dw, padding, accumulate)
+    _backward(scheme, x, dw, (False, True), scratch, dy, x, dw, padding, accumulate, None, None)
 
 
 def backward(
@@ -282,9 +317,9 @@ def backward(
     """dy (N, OH, OW, O), x (N, H, W, I), w (K, K, I, O) -> dx (N, H, W, I) and dw (K, K, I, O)."""
     if scheme.stride == 1:
         backward_weight(scheme, dw, scratch, dy, x, padding, accumulate)
-        backward_input(scheme, dx, scratch, dy, w, padding)
+        backward_input(scheme, dx, scratch, dy, w, padding, None, None)
     else:
-        _backward(scheme, dx, dw, (True, True), scratch, dy, x, w, padding, accumulate)
+        _backward(scheme, dx, dw, (True, True), scratch, dy, x, w, padding, accumulate, None, None)
 
 
 def _backward(
@@ -298,10 +333,12 @@ def _backward(
     w: Array,
     padding: Pads,
     accumulate: bool,
+    bias: Array | None,
+    slope: float | None,
 ) -> None:
     """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
     if few_tiles.suits(scheme, len(dy), dy.shape):
-        few_tiles.backward(scheme, dx, dw, wanted, scratch, dy, x, w, padding, accumulate)
+        few_tiles.backward(scheme, dx, dw, wanted, scratch, dy, x, w, padding, accumulate, bias, slope)
         return
     n, channels, o = len(dy), w.shape[2], w.shape[3]
     step, shapes = _shapes(scheme, n, w.shape, dy.shape)
@@ -328,6 +365,8 @@ def _backward(
         dy.reshape(n, -1, o),
         x.reshape(n, -1, channels),
         u,
+        bias,
+        slope,
         step,
         places,
         (plane, width, columns, whole(o), along_o * lanes(w.dtype)),

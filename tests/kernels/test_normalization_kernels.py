@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgan.kernels.normalization import cpu, reference
+from npgan.kernels.normalization import cpu_channels as channels
 
 EPS = 1e-5
 versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
@@ -307,7 +308,10 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     """Two threads that wrote to the same sums would give other bits now and then; here the other half is not run."""
     x, dy = np.random.default_rng(0).normal(size=(2, 1, 6, 8))
     _, mean, inv_std = forward(cpu, x, None, None)
-    monkeypatch.setattr(cpu, "over_samples", lambda kernel, n, work, *args: kernel(0, n // 2, *args))
+    blocks = (channels.block_statistics, channels.block_sums)
+    monkeypatch.setattr(
+        cpu, "over_samples", lambda kernel, n, work, *args: kernel(0, n if kernel in blocks else n // 2, *args)
+    )
     part_mean, part_var = np.full((2, 1, 8), np.nan)
     scratch, more = np.full((2, cpu.workspace(x.shape)), np.nan)
     cpu.statistics(part_mean, part_var, scratch, x)
@@ -316,10 +320,25 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     rdgain, rdbias = np.full((2, 1, 8), np.nan)
     last = np.full(cpu.rworkspace(x.shape), np.nan)
     cpu.rbackward(None, rdgain, rdbias, last, dy, dy, dy, x, mean, inv_std, np.ones((1, 8)), None, False, False)
-    sums = scratch.reshape(2, 8), more.reshape(2, 8), last[:48].reshape(6, 8)
+    sums = more[:16].reshape(2, 8), last[:48].reshape(6, 8)
     for array in (part_mean, part_var, dgain, dbias, rdgain, rdbias, *sums):
         assert np.isfinite(array[:, :4]).all()
         assert np.isnan(array[:, 4:]).all()
+
+
+@pytest.mark.parametrize(("groups", "rows"), [(1, 600), (3, 257), (2, 5)])
+def test_a_range_of_blocks_leaves_the_others_alone(groups, rows):
+    x = np.random.default_rng(0).normal(size=(groups * rows, 3))
+    count = groups * channels.blocks(len(x), groups)
+    mean, inv_std = np.zeros((groups, 3)), np.ones((groups, 3))
+    parts = np.full((2, 2, count, 3), np.nan)
+    channels.block_statistics(0, count - 1, parts[0], x, groups)
+    channels.block_sums(0, count - 1, parts[1], x, x, mean, inv_std, None, None, None)
+    assert np.isfinite(parts[:, :, :-1]).all()
+    assert np.isnan(parts[:, :, -1]).all()
+    channels.block_sums(count - 1, count, parts[1], x, x, mean, inv_std, None, None, None)
+    np.testing.assert_allclose(parts[1, 0].sum(axis=0), x.sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(parts[1, 1].sum(axis=0), (x * x).sum(axis=0), rtol=1e-12)
 
 
 @versions

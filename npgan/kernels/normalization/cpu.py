@@ -1,7 +1,7 @@
 """Normalisation, compiled. See the reference for what it is; x is (G, R, C).
 
 Two loop orders. With channels, rows (G R, C) are read one after the other and the inner loop runs along C. With
-C = 1 (layer normalisation) a group is one row of R. Every sum is made in float64, by one thread and in a fixed
+C = 1 (layer normalisation) a group is one row of R. Every sum is made in float64, by blocks of rows and in a fixed
 order, so that it does not depend on the number of threads. Rows are sliced before the inner loops: an index that
 the compiler knows to begin at 0 is one that it can vectorise.
 """
@@ -15,15 +15,23 @@ from npgan.kernels.normalization import cpu_rows as rows
 
 
 def workspace(x: Shape) -> int:
-    """Float64 elements of `scratch` for x (G, R, C): two sums for each channel of a group, or element of a row."""
+    """Float64 elements of `scratch` for x (G, R, C): two sums for each channel of a group and of a block of its rows.
+
+    Or two for each element of a row.
+    """
     g, r, c = x
-    return 2 * max(g * c, r if c == 1 else 0)
+    return max(2 * g * c + _parts(x), 2 * r if c == 1 else 0)
 
 
 def rworkspace(x: Shape) -> int:
     """Float64 elements of `scratch` in the R-maps for x (G, R, C)."""
     g, r, c = x
-    return max(11 * g * c, 2 * (g + r) if c == 1 else 0)
+    return max(11 * g * c + _parts(x), 2 * (g + r) if c == 1 else 0)
+
+
+def _parts(x: Shape) -> int:
+    g, r, c = x
+    return 2 * g * channels.blocks(g * r, g) * c
 
 
 def _is_row(x: Array, gain: Array | None) -> bool:
@@ -31,13 +39,33 @@ def _is_row(x: Array, gain: Array | None) -> bool:
     return x.shape[2] == 1 and (gain is None or gain.shape[0] == x.shape[1])
 
 
+def _sums(
+    sums: Array,
+    scratch: Array,
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None = None,
+    bias: Array | None = None,
+    slope: float | None = None,
+) -> None:
+    """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy, by blocks of rows."""
+    groups, c = mean.shape
+    count = groups * channels.blocks(len(x), groups)
+    parts = scratch[: 2 * count * c].reshape(2, count, c)
+    over_samples(channels.block_sums, count, 2 * x.size, parts, dy, x, mean, inv_std, gain, bias, slope)
+    over_samples(channels.sums, mean.size, parts.size, sums, parts)
+
+
 def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
     """x (G, R, C) -> mean (G, C), var (G, C), the biased variance."""
     if _is_row(x, None):
         over_samples(rows.statistics, x.shape[0], 2 * x.size, mean, var, x.reshape(x.shape[:2]))
     else:
-        sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
-        over_samples(channels.statistics, mean.size, 2 * x.size, mean, var, sums, x.reshape(-1, x.shape[2]))
+        parts, (g, r, c) = scratch[: _parts(x.shape)].reshape(2, -1, x.shape[2]), x.shape
+        over_samples(channels.block_statistics, parts.shape[1], 2 * x.size, parts, x.reshape(-1, c), g)
+        over_samples(channels.statistics, mean.size, parts.size, mean, var, parts, r)
 
 
 def normalize(
@@ -88,7 +116,7 @@ def backward(
     sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
     dy, x = dy.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
     if dgain is not None or not constant:
-        over_samples(channels.sums, mean.size, 2 * x.size, sums, dy, x, *saved, gain, bias, slope)
+        _sums(sums, scratch[2 * mean.size :], dy, x, *saved, gain, bias, slope)
     if dgain is not None:
         over_samples(channels.weights, mean.shape[1], mean.size, dgain, dbias, sums, accumulate)
     if dx is not None:
@@ -113,9 +141,10 @@ def rforward(
     sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
     ry, rx, x = ry.reshape(shape), rx.reshape(shape), x.reshape(shape)
     saved = (mean, inv_std)
-    if not constant:
-        nothing = () if version is rows else (None, None, None)
-        over_samples(version.sums, mean.size, 2 * x.size, sums, rx, x, *saved, *nothing)
+    if not constant and version is rows:
+        over_samples(rows.sums, mean.size, 2 * x.size, sums, rx, x, *saved)
+    elif not constant:
+        _sums(sums, scratch[2 * mean.size :], rx, x, *saved)
     over_samples(version.rnormalize, len(x), 2 * x.size, ry, sums, rx, x, *saved, gain, rgain, rbias, constant)
 
 
@@ -153,11 +182,12 @@ def rbackward(
     size, shape = mean.size, (-1, x.shape[2])
     rdy, dy, rx, x = (a.reshape(shape) for a in (rdy, dy, rx, x))
     sums, factors = scratch[: 6 * size].reshape(6, *mean.shape), scratch[6 * size : 11 * size].reshape(5, *mean.shape)
+    parts = scratch[11 * size :]
     if not constant:
-        over_samples(channels.sums, size, 2 * x.size, sums[:2], rx, x, *saved, None, None, None)
-        over_samples(channels.sums, size, 2 * x.size, sums[2:4], dy, x, *saved, None, None, None)
+        _sums(sums[:2], parts, rx, x, *saved)
+        _sums(sums[2:4], parts, dy, x, *saved)
     if rdgain is not None or not constant:
-        over_samples(channels.sums, size, 2 * x.size, sums[4:], rdy, x, *saved, None, None, None)
+        _sums(sums[4:], parts, rdy, x, *saved)
         over_samples(channels.add_rsums, size, 2 * x.size, sums, dy, rx, x, *saved, constant)
     if rdgain is not None:
         over_samples(channels.weights, mean.shape[1], size, rdgain, rdbias, sums[4:], accumulate)

@@ -5,31 +5,67 @@ import numpy as np
 from npgan.backend.compile import kernel
 from npgan.kernels.bend import bend, bend_slope
 
+_BLOCK = 256  # rows that are summed on their own: they stay in the cache, and whoever sums them, the bits are the same
+
+
+def blocks(x_rows: int, groups: int) -> int:
+    """Return into how many blocks the rows of each group are divided."""
+    return -(-(x_rows // groups) // _BLOCK)
+
 
 @kernel
-def statistics(start, stop, mean, var, sums, x):  # type: ignore[no-untyped-def]
-    """x (M, C) -> mean and var (G, C)."""
-    groups, channels = mean.shape  # [start, stop) of groups * channels
+def _sum_rows(total, x, begin, end):  # type: ignore[no-untyped-def]
+    # Four rows at once: their sum is in registers, and the total is read and written once for them.
+    total[:] = 0
+    m = begin
+    while m + 3 < end:
+        a, b, c, d = x[m], x[m + 1], x[m + 2], x[m + 3]
+        for i in range(total.size):
+            total[i] += (np.float64(a[i]) + b[i]) + (np.float64(c[i]) + d[i])
+        m += 4
+    while m < end:
+        a = x[m]
+        for i in range(total.size):
+            total[i] += a[i]
+        m += 1
+
+
+@kernel
+def block_statistics(start, stop, parts, x, groups):  # type: ignore[no-untyped-def]
+    """x (M, C) -> parts (2, blocks, C): the mean of each block, and the sum of squares about it."""
     r = x.shape[0] // groups
-    for g in range(start // channels, (stop - 1) // channels + 1):
-        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
-        first, second = sums[0, g, low:high], sums[1, g, low:high]
-        first[:] = 0
+    each = -(-r // _BLOCK)
+    for block in range(start, stop):
+        begin = block // each * r + block % each * _BLOCK
+        end = min(begin + _BLOCK, (block // each + 1) * r)
+        first, second = parts[0, block], parts[1, block]
+        _sum_rows(first, x, begin, end)
+        for i in range(first.size):
+            first[i] /= end - begin
         second[:] = 0
-        for m in range(g * r, (g + 1) * r):
-            row = x[m, low:high]
-            for c in range(row.size):
-                first[c] += row[c]
-        for c in range(first.size):
-            first[c] /= r
-        for m in range(g * r, (g + 1) * r):
-            row = x[m, low:high]
-            for c in range(row.size):
-                difference = row[c] - first[c]
-                second[c] += difference * difference
-        for c in range(first.size):
-            mean[g, low + c] = first[c]
-            var[g, low + c] = second[c] / r
+        for m in range(begin, end):
+            row = x[m]
+            for i in range(second.size):
+                difference = row[i] - first[i]
+                second[i] += difference * difference
+
+
+@kernel
+def statistics(start, stop, mean, var, parts, r):  # type: ignore[no-untyped-def]
+    """Put the blocks of each group together (Chan, Golub and LeVeque 1983, equation 2.1) -> mean and var (G, C)."""
+    groups, channels = mean.shape  # [start, stop) of groups * channels
+    each = parts.shape[1] // groups
+    for i in range(start, stop):
+        g, c = i // channels, i % channels
+        m, squares, count = 0.0, 0.0, 0
+        for b in range(each):
+            size = min(_BLOCK, r - b * _BLOCK)
+            off = parts[0, g * each + b, c] - m
+            count += size
+            m += off * size / count
+            squares += parts[1, g * each + b, c] + off * off * size * (count - size) / count
+        mean[g, c] = m
+        var[g, c] = squares / r
 
 
 @kernel
@@ -46,25 +82,49 @@ def normalize(start, stop, y, x, mean, inv_std, gain, bias, slope):  # type: ign
 
 
 @kernel
-def sums(start, stop, sums, dy, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
-    """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy; or of rx, or rdy. With a slope, dy is the activation's."""
-    groups, channels = mean.shape  # [start, stop) of groups * channels
+def block_sums(start, stop, parts, dy, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
+    """dy, x (M, C) -> parts (2, blocks, C): sums of dy and xhat dy; or of rx, or rdy. With a slope, dy is φ's."""
+    r = x.shape[0] // mean.shape[0]
+    each = -(-r // _BLOCK)
     bent = x.dtype.type(1.0 if slope is None else slope)
-    r = x.shape[0] // groups
-    for g in range(start // channels, (stop - 1) // channels + 1):
-        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
-        first, second = sums[0, g, low:high], sums[1, g, low:high]
-        centre, scale = mean[g, low:high], inv_std[g, low:high]
+    for block in range(start, stop):
+        group = block // each
+        begin = group * r + block % each * _BLOCK
+        end = min(begin + _BLOCK, (group + 1) * r)
+        first, second, centre, scale = parts[0, block], parts[1, block], mean[group], inv_std[group]
         first[:] = 0
         second[:] = 0
-        for m in range(g * r, (g + 1) * r):
-            row, gradient = x[m, low:high], dy[m, low:high]
-            for c in range(row.size):
+        m = begin
+        while m < end:
+            # Two rows at once, as in _sum_rows; of an odd one, the second is the first, times 0.
+            other = m + 1 if m + 1 < end else m
+            there = x.dtype.type(other - m)
+            row, gradient, row2, gradient2 = x[m], dy[m], x[other], dy[other]
+            for c in range(first.size):
                 xhat = (row[c] - centre[c]) * scale[c]
-                v = xhat if bias is None else xhat * gain[0, low + c] + bias[0, low + c]
+                xhat2 = (row2[c] - centre[c]) * scale[c]
+                v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
+                v2 = xhat2 if bias is None else xhat2 * gain[0, c] + bias[0, c]
                 g = gradient[c] if slope is None else gradient[c] * bend_slope(v, bent)
-                first[c] += g
-                second[c] += g * xhat
+                g2 = there * (gradient2[c] if slope is None else gradient2[c] * bend_slope(v2, bent))
+                first[c] += np.float64(g) + g2
+                second[c] += np.float64(g * xhat) + g2 * xhat2
+            m += 2
+
+
+@kernel
+def sums(start, stop, sums, parts):  # type: ignore[no-untyped-def]
+    """Put the blocks of each group together -> sums (2, G, C)."""
+    groups, channels = sums.shape[1], sums.shape[2]  # [start, stop) of groups * channels
+    each = parts.shape[1] // groups
+    for i in range(start, stop):
+        g, c = i // channels, i % channels
+        first, second = 0.0, 0.0
+        for b in range(g * each, (g + 1) * each):
+            first += parts[0, b, c]
+            second += parts[1, b, c]
+        sums[0, g, c] = first
+        sums[1, g, c] = second
 
 
 @kernel

@@ -9,7 +9,7 @@ from npgan.game.dirac import dirac_gan
 from npgan.game.game import Game, Latent
 from npgan.game.player import Player
 from npgan.game.rule import Rule, Tangent
-from npgan.game.rules import RULES, get_rule
+from npgan.game.rules import RULES, get_rule, make_rule
 
 __all__ = [
     "PLAYERS",
@@ -31,4 +31,5 @@ __all__ = [
     "dense",
     "dirac_gan",
     "get_rule",
+    "make_rule",
 ]

@@ -24,9 +24,7 @@ class SimultaneousDescent(Rule):
     paper = "Mescheder, Nowozin and Geiger 2017, The numerics of GANs, section 2.2"
 
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
-        gradients = game.split(game.gradient())
-        for player, gradient in zip(PLAYERS, gradients, strict=True):
-            self._descend(game, player, gradient)
+        self._descend_both(game, game.gradient())
 
     def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
         point = game.at(game.theta)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
+from npgan.game.opponent import Opponent
 from npgan.game.rule import VJP, Rule, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
@@ -29,6 +30,8 @@ class Lola(Rule):
         See `Rule`.
     lookahead : float, optional
         α of both, from 0; by default the other player's rate.
+    zero_sum : bool
+        Take the cross gradients as those of the zero-sum game, minus the field (see `Opponent`).
     """
 
     name = "lola"
@@ -37,13 +40,19 @@ class Lola(Rule):
     second_order = True
 
     def __init__(
-        self, optimizers: tuple[Optimizer, Optimizer], rates: tuple[float, float], *, lookahead: float | None = None
+        self,
+        optimizers: tuple[Optimizer, Optimizer],
+        rates: tuple[float, float],
+        *,
+        lookahead: float | None = None,
+        zero_sum: bool = False,
     ) -> None:
         super().__init__(optimizers, rates)
+        self.opponent = Opponent(self.name, zero_sum)
         self.lookahead = None if lookahead is None else number(f"rule {self.name}: lookahead", lookahead, least=0)
 
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
-        self._descend_both(game, game.gradient() - self._shaping(game, game.cross_gradient()))
+        self._descend_both(game, game.gradient() - self._shaping(game, self.opponent.gradient(game)))
 
     def _shaping(self, game: DifferentiableGame, c: Array) -> Array:
         """Return (α J_GDᵀ c_G, α J_DGᵀ c_D) at the game's point."""
@@ -60,16 +69,14 @@ class Lola(Rule):
         return self.rates[1], self.rates[0]
 
     def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
-        self._check_zero(game, game.cross_gradient(), "each player's gradient of the other's loss")
+        self._check_zero(game, self.opponent.gradient(game), "each player's gradient of the other's loss")
         point = game.at(game.theta)
         frozen = [self._freeze(player) for player in PLAYERS]
-        alphas = self._expected()
 
         def push(r: Tangent) -> None:
-            c_d, c_g = point.split(point.cross_jvp(r.theta))
-            shaping = alphas[0] * point.block_vjp("G", "D", c_g), alphas[1] * point.block_vjp("D", "G", c_d)
-            field = point.split(point.jvp(r.theta))
+            shaping = self._shaping(point, self.opponent.jvp(point, r.theta))
+            field = point.split(point.jvp(r.theta) - shaping)
             for i, each in enumerate(frozen):
-                each.push(r.weights[i], r.momenta[i], field[i] - shaping[i])
+                each.push(r.weights[i], r.momenta[i], field[i])
 
         return push

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import SecondOrderError
-from npgan.game import Game, dense, get_rule
+from npgan.game import Game, GaussianGame, QuadraticGame, dense, dirac_gan, get_rule
 from npgan.layers import Dense, Tanh
 from npgan.losses import get_loss
 from npgan.network import Network
@@ -16,15 +16,13 @@ AT_ZERO = [
     ("symplectic", {"strength": 0.7}),
     ("hamiltonian", {}),
     ("competitive", {}),
+    ("lola", {"zero_sum": True}),
+    ("unrolled", {"k": 2}),
+    ("unrolled", {"k": 2, "rate": 0.3}),
     ("lookahead", {"inner": "consensus", "k": 2}),
     ("ema", {"inner": "symplectic", "decay": 0.9}),
 ]
-AT_ZERO_CROSS = [
-    ("lola", {}),
-    ("lola", {"lookahead": 0.4}),
-    ("unrolled", {"k": 2}),
-    ("unrolled", {"k": 2, "rate": 0.3}),
-]
+AT_ZERO_CROSS = [("lola", {}), ("lola", {"lookahead": 0.4}), ("unrolled", {"k": 2, "rate": 0.3, "zero_sum": False})]
 
 
 def at_rest(loss, dtype="float64", penalties=()):
@@ -33,7 +31,7 @@ def at_rest(loss, dtype="float64", penalties=()):
     G = Network([Dense(3), Tanh(), Dense(2)], (2,), name="G", **options)
     D = Network([Dense(3), Tanh(), Dense(1)], (2,), name="D", **options)
     made = [get_penalty(each) for each in penalties]
-    draw = np.random.default_rng(2)
+    draw = np.random.default_rng(2 if loss == "non-saturating" else 0)
     x, z = (draw.normal(size=(6, 2)).astype(dtype) for _ in range(2))
     game = Game(G, D, get_loss(loss), 6, penalties=made, order=2).on(x, z)
     start = get_rule("alternating", game, lr=0.05)
@@ -46,7 +44,7 @@ def at_rest(loss, dtype="float64", penalties=()):
 @pytest.fixture(scope="module")
 def resting():
     """Two of them; the tests leave them where they are."""
-    return {loss: at_rest(loss) for loss in ("non-saturating", "minimax")}
+    return {loss: at_rest(loss) for loss in ("non-saturating", "least-squares")}
 
 
 def by_differences(rule, game, h=1e-3):
@@ -77,17 +75,21 @@ def check(rule, game):
     np.testing.assert_array_equal(game.theta, theta)
 
 
+@pytest.mark.parametrize("loss", ["non-saturating", "least-squares"])
 @pytest.mark.parametrize(("name", "options"), AT_ZERO, ids=str)
-def test_at_a_zero_of_the_field(resting, name, options):
-    game = resting["non-saturating"]
+def test_at_a_zero_of_the_field(resting, name, options, loss):
+    game = resting[loss]
     check(get_rule(name, game, lr=(0.3, 0.2), **options), game)
 
 
 @pytest.mark.parametrize(("name", "options"), AT_ZERO_CROSS, ids=str)
-def test_at_a_zero_of_the_cross_gradients(resting, name, options):
-    game = resting["minimax"]
-    assert np.linalg.norm(game.cross_gradient()) < 1e-9
-    check(get_rule(name, game, lr=(0.3, 0.2), **options), game)
+def test_at_a_zero_of_the_cross_gradients(name, options):
+    """Of networks, and of games that are not zero-sum."""
+    draw = np.random.default_rng(0)
+    A, B = draw.normal(size=(2, 5, 5))
+    networks = dirac_gan(penalties=[get_penalty("r1", gamma=0.3)])
+    for game in (networks, QuadraticGame((3, 2), A, B), GaussianGame([0.0, 0.0], np.zeros((2, 2)), ridge=0.2)):
+        check(get_rule(name, game, lr=(0.3, 0.2), **options), game)
 
 
 def test_with_momentum_and_a_preconditioner(resting):
@@ -104,9 +106,7 @@ def test_elsewhere_it_is_refused(table, name, options):
     field = table("dense", "non-saturating", order=2).field()
     theta = field.theta
     rule = get_rule(name, field, **options)
-    with pytest.raises(
-        SecondOrderError, match=r"third derivatives of the losses times .*, whose norm is 0\.\d+; there"
-    ):
+    with pytest.raises(SecondOrderError, match=r"third derivatives of the losses times .*, whose norm is \d"):
         rule.operator(field)
     np.testing.assert_array_equal(field.theta, theta)
 
@@ -132,3 +132,10 @@ def test_derivatives_of_the_cross_gradients(table, differences, name, penalties)
     np.testing.assert_allclose(found[:d, d:], J[d:, :d].T, atol=1e-12 * scale)
     np.testing.assert_array_equal(field.jacobian(), J)  # nothing is left behind
     np.testing.assert_array_equal(field.cross_jvp(np.ones(field.size), "G"), field.cross_jvp(np.ones(field.size))[d:])
+
+
+def test_derivatives_of_the_cross_gradients_of_a_gaussian_game(differences):
+    draw = np.random.default_rng(1)
+    game = GaussianGame([1.0, 2.0], np.diag([1.0, 2.0]), ridge=0.3, theta=draw.normal(size=12))
+    found = np.stack([game.cross_jvp(u) for u in np.eye(game.size)], axis=1)
+    np.testing.assert_allclose(found, differences(lambda g: g.cross_gradient(), game), atol=1e-9)

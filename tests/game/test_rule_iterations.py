@@ -104,20 +104,21 @@ def competitive(q, theta):
     return theta - np.linalg.solve(np.eye(P) + E @ q.N, E @ q.v(theta))
 
 
-def lola(q, theta, alpha_d=ETA_G, alpha_g=ETA_D):
+def lola(q, theta, alpha_d=ETA_G, alpha_g=ETA_D, zero_sum=False):
     v, c = q.v(theta), q.cross(theta)
+    c = -v if zero_sum else c
     w_d = v[D] - alpha_d * q.J[G, D].T @ c[G]
     w_g = v[G] - alpha_g * q.J[D, G].T @ c[D]
     return theta - E @ np.concatenate([w_d, w_g])
 
 
-def unrolled(q, theta, k=3, alpha=ETA_D):
+def unrolled(q, theta, k=3, alpha=ETA_D, zero_sum=True):
     """The total derivative of L_G at the end, by the chain rule forwards: dθ_D^k/dθ_G."""
     ahead, slope = theta.copy(), np.zeros((P_D, P_G))
     for _ in range(k):
         ahead[D] -= alpha * q.v(ahead)[D]
         slope = slope - alpha * (q.A[D, D] @ slope + q.A[D, G])
-    w_g = q.v(ahead)[G] + slope.T @ q.cross(ahead)[D]
+    w_g = q.v(ahead)[G] + slope.T @ (-q.v(ahead) if zero_sum else q.cross(ahead))[D]
     return theta - E @ np.concatenate([q.v(theta)[D], w_g])
 
 
@@ -149,6 +150,12 @@ CASES = {
     "competitive": ("competitive", {}, memoryless(competitive)),
     "lola": ("lola", {}, memoryless(lola)),
     "lola, lookahead": ("lola", {"lookahead": 0.3}, memoryless(lambda q, t: lola(q, t, 0.3, 0.3))),
+    "lola, zero-sum": ("lola", {"zero_sum": True}, memoryless(lambda q, t: lola(q, t, zero_sum=True))),
+    "unrolled, own loss": (
+        "unrolled",
+        {"k": 3, "zero_sum": False},
+        memoryless(lambda q, t: unrolled(q, t, zero_sum=False)),
+    ),
     "unrolled": ("unrolled", {"k": 3}, memoryless(unrolled)),
     "unrolled, rate": ("unrolled", {"k": 2, "rate": 0.3}, memoryless(lambda q, t: unrolled(q, t, 2, 0.3))),
     "lookahead": ("lookahead", {"inner": "extragradient", "k": 3, "alpha": 0.4}, lookahead),
@@ -290,7 +297,7 @@ def test_conjugate_gradients_that_do_not_converge_move_nobody():
     q = Affine(6)
     game = q.game()
     rule = get_rule("competitive", game, lr=3.0, iterations=2)
-    with pytest.raises(ConvergenceError, match="rule competitive: conjugate gradients left .* after 2 iterations"):
+    with pytest.raises(ConvergenceError, match=r"rule competitive: conjugate gradients left .* after 2 iterations"):
         rule.step(game)
     np.testing.assert_array_equal(game.theta, q.theta)
     loose = get_rule("competitive", game, lr=(ETA_D, ETA_G), tol=1e-2)
@@ -311,6 +318,7 @@ def test_options_that_make_no_sense():
         ("lola", {"lookahead": -1}, "lookahead is -1"),
         ("unrolled", {"k": 0}, "k is 0"),
         ("unrolled", {"rate": -1}, "rate is -1"),
+        ("unrolled", {"zero_sum": "yes"}, "zero_sum is 'yes', expected true or false"),
         ("lookahead", {"k": 0}, "k is 0"),
         ("lookahead", {"alpha": 0}, "alpha is 0"),
         ("lookahead", {"inner": "extragrad"}, "rule is 'extragrad'; did you mean 'extragradient'"),

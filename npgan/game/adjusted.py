@@ -12,7 +12,8 @@ from collections.abc import Callable
 from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
-from npgan.game.rule import JVP, VJP, Rule, Tangent
+from npgan.game.rule import JVP, VJP, Rule
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
-from npgan.game.rule import Rule, Tangent
+from npgan.game.rule import Rule
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import whole
 

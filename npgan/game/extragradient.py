@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
-from npgan.game.rule import Rule, Tangent
+from npgan.game.rule import Rule
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 
 

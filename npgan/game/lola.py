@@ -7,7 +7,8 @@ from collections.abc import Callable
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.opponent import Opponent
-from npgan.game.rule import VJP, Rule, Tangent
+from npgan.game.rule import VJP, Rule
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
 

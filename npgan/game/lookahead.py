@@ -7,7 +7,7 @@ from typing import Any
 
 from npgan.backend.base import Array
 from npgan.game.differentiable import DifferentiableGame
-from npgan.game.rule import Tangent
+from npgan.game.tangent import Tangent
 from npgan.game.wrapper import Wrapper
 from npgan.optimizers import Optimizer
 from npgan.options import number, whole

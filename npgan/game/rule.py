@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +12,7 @@ from npgan.backend.base import Array
 from npgan.errors import ConfigError, NonFiniteError, SecondOrderError, ShapeError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, on_host, player_index
 from npgan.game.frozen import FrozenStep, freeze, moment
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer, finite, norm
 from npgan.options import number
 
@@ -21,44 +22,6 @@ if TYPE_CHECKING:
 
 JVP, VJP = 2.2, 2.4  # what J u and Jᵀ u cost, in evaluations of the field (see npgan.game.batch)
 _ZERO = {8: 1e-8, 4: 1e-4}  # of float64 and float32, by their bytes: a norm that is 0 up to rounding
-
-
-class Tangent:
-    """A direction in the space of weights and memory, as one flat vector with views.
-
-    Attributes
-    ----------
-    vector : array (S,)
-        [θ_D, θ_G, momentum of D, momentum of G, the rule's own], of which only what there is.
-    theta : array (P_D + P_G,)
-    weights : tuple of array
-        Each player's part of `theta`.
-    momenta : tuple of (array or None)
-        Each player's optimizer's.
-    own : array
-        What the rule remembers beside.
-    """
-
-    def __init__(self, vector: Array, sizes: Sequence[int], with_momentum: Sequence[bool]) -> None:
-        self._layout = sizes, with_momentum
-        self.vector = vector
-        p_d, p_g = sizes
-        self.theta = vector[: p_d + p_g]
-        self.weights = self.theta[:p_d], self.theta[p_d:]
-        start, momenta = p_d + p_g, []
-        for size, there in zip(sizes, with_momentum, strict=True):
-            momenta.append(vector[start : start + size] if there else None)
-            start += size if there else 0
-        self.momenta = tuple(momenta)
-        self.own = vector[start:]
-
-    def copy(self) -> Tangent:
-        """Return one of its own, for rules that look ahead and come back."""
-        return Tangent(self.vector.copy(), *self._layout)
-
-    def without(self, last: int) -> Tangent:
-        """Return a view without the last elements of `own`, for the rule within another."""
-        return Tangent(self.vector[: self.vector.size - last], *self._layout)
 
 
 @dataclass(frozen=True)

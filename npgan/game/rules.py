@@ -78,12 +78,17 @@ def get_rule(
             _both("optimizer", optimizer), _both("optimizer_options", optimizer_options or {}), game.sizes, strict=True
         )
     ]
-    return make_rule(name, (made[0], made[1]), _both("lr", lr), **options)
+    return make_rule(name, (made[0], made[1]), _both("lr", lr), options)
 
 
-def make_rule(name: str, optimizers: tuple[Optimizer, Optimizer], rates: tuple[float, float], **options: Any) -> Rule:
+def make_rule(
+    name: str,
+    optimizers: tuple[Optimizer, Optimizer],
+    rates: tuple[float, float],
+    options: Mapping[str, Any] | None = None,
+) -> Rule:
     """Return the rule of that name around optimizers that there are; as `get_rule` otherwise."""
-    return make("rule", RULES, name, options, optimizers=optimizers, rates=rates)
+    return make("rule", RULES, name, options or {}, optimizers=optimizers, rates=rates)
 
 
 def _both(what: str, given: Any) -> tuple[Any, Any]:

@@ -33,7 +33,7 @@ class Wrapper(Rule):
     ) -> None:
         from npgan.game.rules import make_rule
 
-        self.inner = make_rule(inner, optimizers, rates, **(inner_options or {}))
+        self.inner = make_rule(inner, optimizers, rates, inner_options)
         super().__init__(optimizers, rates)
         self.second_order = self.inner.second_order
         self.batches, self.rounds = self.inner.batches, self.inner.rounds

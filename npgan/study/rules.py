@@ -22,8 +22,6 @@ from npgan.training.config import merge
 from npgan.training.experiment import Experiment
 from npgan.training.trainer import override, resolve
 
-Measure = Callable[[Any], Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -59,6 +57,8 @@ class Comparison:
         Of the field, spent: 0 first.
     values : array (R, S, T, Q)
         NaN from where a run has failed.
+    spent : array (R, S, T)
+        What had really been: the steps that the budget allows, so up to a step less.
     steps : array (R, S, T)
         That were taken.
     failures : dict of (str, int) to str
@@ -70,6 +70,7 @@ class Comparison:
     seeds: tuple[int, ...]
     evaluations: Array
     values: Array
+    spent: Array
     steps: Array
     failures: dict[tuple[str, int], str]
 
@@ -143,12 +144,11 @@ def compare_rules(
         config = resolve(own, override(settings or {}, merge(rules[label], {"seed": seed})))
         experiment = Experiment(config, own)
 
-        def advance(step: int) -> float:
-            experiment.step(step)
+        def cost() -> float:
             moving = experiment.rule
             return moving.rule.evaluations if isinstance(moving, MiniBatches) else (moving.n_critic + 1) / 2
 
-        return _Run(advance, lambda: measure(experiment), experiment.close)
+        return _Run(experiment.step, cost, lambda: measure(experiment), experiment.close)
 
     return _compare(tuple(rules), begin, evaluations, points, seeds)
 
@@ -180,20 +180,24 @@ def compare_on_game(
         game = make(seed)
         rule = get_rule(game=game, **rules[label])
 
-        def advance(step: int) -> float:
-            rule.step(game)
-            return rule.evaluations
-
-        return _Run(advance, lambda: measure(game), lambda: None)
+        return _Run(lambda step: rule.step(game), lambda: rule.evaluations, lambda: measure(game), lambda: None)
 
     return _compare(tuple(rules), begin, evaluations, points, seeds)
 
 
 @dataclass
 class _Run:
-    advance: Callable[[int], float]  # does the step of that number, and returns its cost
+    advance: Callable[[int], object]  # does the step of that number
+    cost: Callable[[], float]  # of the step before, or of the first, in evaluations
     measure: Callable[[], Mapping[str, float]]
     close: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class _Look:
+    step: int
+    spent: float
+    values: Mapping[str, float]
 
 
 def _compare(
@@ -203,36 +207,35 @@ def _compare(
     if not labels or not seeds:
         raise ConfigError(f"there are {len(labels)} rules and {len(seeds)} seeds, expected some of each")
     budgets = np.linspace(0.0, number("evaluations", evaluations, above=0), whole("points", points, least=1) + 1)
-    found: dict[tuple[str, int], list[tuple[int, Mapping[str, float]]]] = {}
+    found: dict[tuple[str, int], list[_Look]] = {}
     failures: dict[tuple[str, int], str] = {}
     for label in labels:
         for seed in seeds:
-            run = begin(label, seed)
+            run, looks = begin(label, seed), found.setdefault((label, seed), [])
             try:
-                found[label, seed] = [(0, run.measure())]
-                _spend(run, budgets[1:], found[label, seed])
+                _spend(run, budgets, looks)
             except (NonFiniteError, ConvergenceError) as error:
                 failures[label, seed] = str(error)
             finally:
                 run.close()
-    quantities = tuple(found[labels[0], seeds[0]][0][1])
+    quantities = next((tuple(looks[0].values) for looks in found.values() if looks), ())
     values = np.full((len(labels), len(seeds), len(budgets), len(quantities)), np.nan)
-    steps = np.zeros(values.shape[:3], np.int64)
-    for i, label in enumerate(labels):
-        for j, seed in enumerate(seeds):
-            for t, (step, measured) in enumerate(found[label, seed]):
-                values[i, j, t] = [measured[name] for name in quantities]
-                steps[i, j, t] = step
-    return Comparison(labels, quantities, seeds, budgets, values, steps, failures)
+    spent, steps = np.full(values.shape[:3], np.nan), np.zeros(values.shape[:3], np.int64)
+    for (label, seed), looks in found.items():
+        i, j = labels.index(label), seeds.index(seed)
+        for t, look in enumerate(looks):
+            values[i, j, t] = [look.values[name] for name in quantities]
+            spent[i, j, t], steps[i, j, t] = look.spent, look.step
+    return Comparison(labels, quantities, seeds, budgets, values, spent, steps, failures)
 
 
-def _spend(run: _Run, budgets: Array, found: list[tuple[int, Mapping[str, float]]]) -> None:
-    """Step until each budget is spent, and measure there: after the step that comes nearest to it from below."""
-    spent, step, last = 0.0, 0, 0.0
+def _spend(run: _Run, budgets: Array, looks: list[_Look]) -> None:
+    """Step while the budget allows one more, and look; then the next budget."""
+    spent, step = 0.0, 0
     for budget in budgets:
-        while spent + last <= budget:  # the next step costs about what the last one did
+        while spent + run.cost() <= budget * (1 + 1e-9):
             with np.errstate(all="ignore"):  # what is not finite is found, and named
-                last = run.advance(step)
-            spent += last
+                run.advance(step)
+            spent += run.cost()
             step += 1
-        found.append((step, run.measure()))
+        looks.append(_Look(step, spent, run.measure()))

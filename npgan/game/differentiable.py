@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend
-from npgan.errors import ConfigError, DTypeError, ShapeError
+from npgan.errors import ConfigError, DTypeError, SecondOrderError, ShapeError
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -81,9 +81,9 @@ class DifferentiableGame(ABC):
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
         """Return the wanted parts of Jᵀ u."""
 
-    @abstractmethod
     def _cross_jvp(self, u: Pair, player: int) -> Array:
-        """Return the derivative of `_cross_gradient` along u."""
+        """Return the derivative of `_cross_gradient` along u; a game may do without."""
+        raise SecondOrderError(f"{type(self).__name__} has no derivative of its cross gradients")
 
     # ---------------------------------------------------------------- what follows
 

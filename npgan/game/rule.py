@@ -115,11 +115,15 @@ class Rule(ABC):
             The game was not made for second order.
         """
         self._fit(game)
-        push = self._linearise(game)
+        push, rates = self._linearise(game), self.rates
 
         def product(u: Array) -> Array:
             r = self._tangent(u).copy()
-            push(r)
+            now, self.rates = self.rates, rates
+            try:
+                push(r)
+            finally:
+                self.rates = now
             return r.vector
 
         size = self.state(game).size

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npgan.game import QuadraticGame, bilinear_game, dirac_gan, get_rule
+from npgan.game import RULES, QuadraticGame, bilinear_game, dense, dirac_gan, get_rule
 from npgan.study import map_spectrum, verify
 
 ETA = 0.2
@@ -63,6 +63,17 @@ def test_the_dirac_gan_of_networks(name, options, radius, loss):
     assert found.measured.radius == pytest.approx(found.predicted.radius, abs=1e-6)
     assert found.disagreement < 1e-6
     assert found.drift == 0.0
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_operator_keeps_the_rates_that_it_was_made_with(name):
+    game = dirac_gan("minimax")
+    rule = get_rule(name, game, lr=(0.2, 0.1))
+    with rule.scaled(2.0):
+        operator, expected = rule.operator(game), dense(get_rule(name, game, lr=(0.4, 0.2)).operator(game))
+    np.testing.assert_allclose(dense(operator), expected, rtol=1e-13)
+    assert np.abs(dense(rule.operator(game)) - expected).max() > 1e-3
+    assert rule.rates == (0.2, 0.1)
 
 
 def test_unrolling_damps_the_dirac_gan():

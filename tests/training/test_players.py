@@ -25,6 +25,7 @@ CASES = {name: ("ring", {"rule": name}) for name in RULES if name != "alternatin
         {"rule": "extragradient", "penalties": [{"name": "r1", "gamma": 1.0, "every": 2}], "ema": 0.9},
     ),
     "second order": ("dcgan", {"rule": "consensus", "rule_options": {"gamma": 0.01}}),
+    "second order of a penalty": ("ring", {"rule": "consensus", "penalties": [{"name": "r1", "gamma": 1.0}]}),
     "labels": ("cgan", {"rule": "symplectic"}),
     "n_critic of the recipe": ("wgan-gp", {"rule": "optimistic"}),
     "sgd": (

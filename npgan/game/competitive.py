@@ -8,7 +8,7 @@ from npgan.backend.base import Array
 from npgan.errors import ConvergenceError, NonFiniteError
 from npgan.game.adjusted import AdjustedDescent
 from npgan.game.differentiable import DifferentiableGame
-from npgan.game.rule import JVP, VJP
+from npgan.game.rule import OFF_DIAGONAL
 from npgan.optimizers import Optimizer, norm
 from npgan.options import number, whole
 
@@ -59,7 +59,7 @@ class CompetitiveDescent(AdjustedDescent):
         self._cost()
 
     def _cost(self) -> None:
-        self.evaluations = 1 + (self._products + 1) * (JVP + VJP)
+        self.evaluations = 1 + (self._products + 1) * 2 * OFF_DIAGONAL
 
     def _adjust(self, game: DifferentiableGame, v: Array) -> Array:
         y = self._solve(game, -self._scale(v))

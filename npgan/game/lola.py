@@ -7,7 +7,7 @@ from collections.abc import Callable
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.opponent import Opponent
-from npgan.game.rule import VJP, Rule
+from npgan.game.rule import CROSS, OFF_DIAGONAL, Rule
 from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
@@ -37,7 +37,7 @@ class Lola(Rule):
 
     name = "lola"
     paper = "Foerster et al. 2018, Learning with opponent-learning awareness, section 4"
-    evaluations = 2 + VJP
+    evaluations = 1 + CROSS + OFF_DIAGONAL
     second_order = True
 
     def __init__(

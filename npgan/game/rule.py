@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
 
 
-JVP, VJP = 2.2, 2.4  # what J u and Jᵀ u cost, in evaluations of the field (see npgan.game.batch)
+# What products cost, in evaluations of the field, by their matrix products (see npgan.game.batch): J u, Jᵀ u, that of
+# both off-diagonal blocks or of their transposes, and the cross gradients at a point where the field is known.
+JVP, VJP, OFF_DIAGONAL, CROSS = 2.2, 2.4, 1.2, 0.4
 _ZERO = {8: 1e-8, 4: 1e-4}  # of float64 and float32, by their bytes: a norm that is 0 up to rounding
 
 
@@ -50,8 +52,8 @@ class Rule(ABC):
     ----------
     name, paper : str
     evaluations : float
-        What a step costs, in evaluations of the whole field; one player's gradient is a half, a product with J or Jᵀ is
-        `JVP` or `VJP`. Of a rule that iterates it is the last step's.
+        What a step costs, in evaluations of the whole field: one player's gradient is a half, a product with J is 2.2
+        and one with Jᵀ 2.4, by the matrix products that they take. Of a rule that iterates it is the last step's.
     second_order : bool
         Whether a step needs products with the Jacobian.
     batches, rounds : int

@@ -27,8 +27,8 @@ class AdjustedDescent(Rule):
     second_order = True
 
     @abstractmethod
-    def _adjust(self, game: DifferentiableGame, u: Array) -> Array:
-        """Return L u at the game's point (P_D + P_G,), of the field or, at its zero, of a direction of it."""
+    def _adjust(self, game: DifferentiableGame, v: Array) -> Array:
+        """Return L v at the game's point (P_D + P_G,), of the field or, at its zero, of a direction of it."""
 
     def _adjusted(self, game: DifferentiableGame, v: Array) -> Array:
         """Return w for the field v at the game's point."""

@@ -21,7 +21,8 @@ class CompetitiveDescent(AdjustedDescent):
     the normal equations, with exact products. In a zero-sum game N is antisymmetric, and those are the paper's two
     positive definite systems, I + η² N_DG N_DGᵀ and I + η² N_GD N_GDᵀ; in others they are what stays symmetric.
 
-    With SGD a step is δ; other optimizers take w as their gradient. `operator` is exact at a zero of the field, up to
+    With SGD a step is δ; other optimizers take w as their gradient (at Adam's small rates little of the other's answer
+    is in it). `operator` is exact at a zero of the field, up to
     the tolerance.
 
     Parameters

@@ -30,7 +30,7 @@ class Lola(Rule):
     optimizers, rates
         See `Rule`.
     lookahead : float, optional
-        α of both, from 0; by default the other player's rate.
+        α of both, from 0; by default the other player's rate, which is little where the other has Adam.
     zero_sum : bool
         Take the cross gradients as those of the zero-sum game, minus the field (see `Opponent`).
     """

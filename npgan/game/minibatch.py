@@ -22,7 +22,8 @@ class MiniBatches:
 
     A step takes the rule's `batches`: one, on which all its evaluations are made, but two for extragradient and k for
     lookahead, as in their papers. Real samples, latents, dropout's masks and a lazy penalty's turns are functions of
-    the step's number. Running statistics learn at every point that the rule looks at. Learning rates follow the players' schedules, and the rule sees their limits.
+    the step's number. Running statistics learn at every point that the rule looks at. Learning rates follow the
+    players' schedules, and the rule sees their limits.
 
     Parameters
     ----------

@@ -1,15 +1,14 @@
 """Looking ahead before stepping: extragradient, its one-evaluation form, and optimism.
 
-With d(g) the direction that a player's optimizer makes of a gradient, its rate in η: d(g) = g is the rules as they were
-first written, Adam's direction their Adam forms. The optimizers' memory, momentum and second moments, takes in one
-gradient a step, that at the point where the step is decided.
+With d(g) the direction that a player's optimizer makes of a gradient: d(g) = g is the rules as they were first written,
+Adam's direction their Adam forms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from npgan.backend.base import Array
+from npgan.errors import NpganError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.rule import Rule
 from npgan.game.tangent import Tangent
@@ -19,8 +18,9 @@ from npgan.optimizers import Optimizer
 class Extragradient(Rule):
     """θ' = θ - η d(v(θ)), then θ ← θ - η d(v(θ')).
 
-    An eigenvalue μ of J becomes 1 - ημ + η²μ². The half step is taken back, with what the optimizers remember of it
-    (the paper's algorithm 4 keeps that, so that Adam's moments take in two gradients a step).
+    An eigenvalue μ of J becomes 1 - ημ + η²μ². The half step is taken back, but not what the optimizers remember of it:
+    their moments take in both gradients, as in the paper's algorithm 4. (With those of the second alone, Adam divides
+    the first by the root of what is small where the half step has led: it jumps far, and stays where it is.)
 
     In training each of the two gradients is of a mini-batch of its own (the paper's algorithm 2).
     """
@@ -31,25 +31,31 @@ class Extragradient(Rule):
     batches = 2
 
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
-        with self.kept(game):
+        start, memories = game.theta, self._memories()
+        try:
             self._descend_both(game, game.gradient())
             field = self._next(game).gradient()
+        except NpganError:
+            self._restore(memories)
+            raise
+        finally:
+            game.load(start)
         self._descend_both(game, field)
 
     def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
-        here, frozen = game.at(game.theta), [self._freeze(player) for player in PLAYERS]
+        halves = []
         with self.kept(game):
-            self._descend_both(game, game.gradient())
-            ahead = game.at(game.theta)
-
-        def descend(r: Tangent, field: tuple[Array, Array]) -> None:
-            for each, theta, momentum, gradient in zip(frozen, r.weights, r.momenta, field, strict=True):
-                each.push(theta, momentum, gradient)
+            for _ in range(2):
+                halves.append((game.at(game.theta), [self._freeze(player) for player in PLAYERS]))
+                self._descend_both(game, game.gradient())
 
         def push(r: Tangent) -> None:
-            half = r.copy()
-            descend(half, here.split(here.jvp(r.theta)))
-            descend(r, ahead.split(ahead.jvp(half.theta)))
+            start = r.theta.copy()
+            for point, frozen in halves:
+                field = point.split(point.jvp(r.theta))
+                r.theta[...] = start
+                for each, theta, momentum, gradient in zip(frozen, r.weights, r.momenta, field, strict=True):
+                    each.push(theta, momentum, gradient)
 
         return push
 

@@ -173,15 +173,22 @@ class Rule(ABC):
     def kept(self, game: DifferentiableGame) -> Iterator[None]:
         """Put this rule's memory back when the block is left, and the game to where it was."""
         theta, own, steps = game.theta, self._own(game).copy(), self.t
-        memories = [({k: v.copy() for k, v in each.state().items()}, each.t) for each in self.optimizers]
+        memories = self._memories()
         try:
             yield
         finally:
             game.load(theta)
             self._load_own(own)
             self.t = steps
-            for optimizer, (moments, t) in zip(self.optimizers, memories, strict=True):
-                optimizer.load_state(moments, t)
+            self._restore(memories)
+
+    def _memories(self) -> list[tuple[dict[str, Array], int]]:
+        """Return copies of what the optimizers remember."""
+        return [({k: v.copy() for k, v in each.state().items()}, each.t) for each in self.optimizers]
+
+    def _restore(self, memories: list[tuple[dict[str, Array], int]]) -> None:
+        for optimizer, (moments, t) in zip(self.optimizers, memories, strict=True):
+            optimizer.load_state(moments, t)
 
     @contextmanager
     def scaled(self, factor: float) -> Iterator[None]:

@@ -139,3 +139,27 @@ def test_derivatives_of_the_cross_gradients_of_a_gaussian_game(differences):
     game = GaussianGame([1.0, 2.0], np.diag([1.0, 2.0]), ridge=0.3, theta=draw.normal(size=12))
     found = np.stack([game.cross_jvp(u) for u in np.eye(game.size)], axis=1)
     np.testing.assert_allclose(found, differences(lambda g: g.cross_gradient(), game), atol=1e-9)
+
+
+@pytest.mark.parametrize("zero_sum", [False, True])
+def test_unrolling_differentiates_through_the_steps_ahead(table, differences, zero_sum):
+    """Against differences of G's loss, or minus D's, after three steps of D, in a game that is curved."""
+    field = table("dense", "minimax" if zero_sum else "non-saturating", order=2).field()
+    d, rate = field.sizes[0], 0.4
+
+    def ahead(game):
+        with get_rule("simultaneous", game).kept(game):
+            for _ in range(3):
+                gradient = game.gradient("D")
+                with game.write("D") as theta:
+                    theta -= rate * gradient
+            losses = game.losses()
+            return [-losses[0] if zero_sum else losses[1]]
+
+    expected = differences(ahead, field)[0, d:]
+    before, own = field.theta, field.gradient("D")
+    get_rule("unrolled", field, lr=(0.2, 1.0), k=3, rate=rate, zero_sum=zero_sum).step(field)
+    found = before - field.theta
+    assert np.abs(expected - field.at(before).gradient("G")).max() > 0.1 * np.abs(expected).max()
+    np.testing.assert_allclose(found[d:], expected, rtol=0, atol=1e-8 * np.abs(expected).max())
+    np.testing.assert_allclose(found[:d], 0.2 * own, rtol=1e-10, atol=1e-14)

@@ -195,6 +195,26 @@ def test_alignment_turns_the_adjustment_round():
     assert signs == {-1.0, 1.0}
 
 
+def test_alignment_has_a_bias_towards_adjusting():
+    """Of ε, against the mean over the weights of what decides."""
+    q = next(q for q in map(Affine, range(20)) if decisive(q, q.theta) < -0.1)
+    zero = -np.linalg.solve(q.J, np.concatenate([q.a[D], q.b[G]]))
+    for size, sign in ((0.9, 1.0), (1.1, -1.0)):  # what decides is of fourth order in the distance
+        theta = zero + (size * 0.1 / -decisive(q, q.theta)) ** 0.25 * (q.theta - zero)
+        assert decisive(q, theta) == pytest.approx(-0.1 * size)
+        game = q.game().at(theta)
+        get_rule("symplectic", game, lr=(ETA_D, ETA_G), strength=0.7).step(game)
+        v = q.v(theta)
+        expected = theta - E @ (v + sign * 0.7 * ((q.J - q.J.T) / 2).T @ v)
+        np.testing.assert_allclose(game.theta, expected, rtol=1e-12)
+
+
+def decisive(q, theta):
+    v = q.v(theta)
+    slope, turn = q.J.T @ v, ((q.J - q.J.T) / 2).T @ v
+    return (v @ slope) * (turn @ slope) / P
+
+
 @pytest.mark.parametrize("inner", ["optimistic", "extrapolation-from-past", "negative-momentum"])
 def test_averages_and_what_is_inside(inner):
     """The mean is of the points, which are those of the inner rule, whose memory is its own."""
@@ -247,7 +267,7 @@ def test_negative_momentum_is_alternation_with_it():
 
 @pytest.mark.parametrize("name", ["extragradient", "optimistic", "extrapolation-from-past"])
 def test_adam_forms(name):
-    """By Adam's formulas: directions in both half steps, and one gradient a step in the moments."""
+    """By Adam's formulas: every gradient that is taken is in the moments."""
     q, b1, b2, eps, eta = Affine(5), 0.5, 0.9, 1e-8, 0.01
     game = q.game()
     rule = get_rule(name, game, lr=eta, optimizer="adam", optimizer_options={"betas": (b1, b2)})
@@ -259,8 +279,8 @@ def test_adam_forms(name):
 
     for t in range(1, 5):
         if name == "extragradient":
-            ahead = theta - eta * direction(q.v(theta), t)[2]
-            m, s, d = direction(q.v(ahead), t)
+            m, s, d = direction(q.v(theta), 2 * t - 1)
+            m, s, d = direction(q.v(theta - eta * d), 2 * t)
             theta = theta - eta * d
         elif name == "optimistic":
             m, s, d = direction(q.v(theta), t)
@@ -270,7 +290,7 @@ def test_adam_forms(name):
             theta = theta - eta * past
         rule.step(game)
         np.testing.assert_allclose(game.theta, theta, rtol=1e-12)
-    assert [each.t for each in rule.optimizers] == [4, 4]
+    assert [each.t for each in rule.optimizers] == [8, 8] if name == "extragradient" else [4, 4]
 
 
 def test_what_a_step_costs():

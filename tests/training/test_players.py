@@ -97,6 +97,17 @@ def test_another_rule_begins_afresh(train, tmp_path):
     assert latest(twin / "checkpoints")[0].meta["counters"]["rule"]["t"] == 1
 
 
+def test_a_memory_is_taken_over_by_its_own_rule_alone(make):
+    a = make("ring", rule="optimistic")
+    a.step(0)
+    same, other = make("ring", rule="optimistic"), make("ring", rule="extrapolation-from-past")
+    for each in (same, other):
+        each.load({name: array.copy() for name, array in a.arrays().items()}, a.counters())
+    assert a.rule.rule.memory.any()
+    np.testing.assert_array_equal(same.rule.rule.memory, a.rule.rule.memory)
+    assert not other.rule.rule.memory.any()
+
+
 def test_the_default_is_the_alternating_step(make):
     a = make("ring")
     assert a.config.rule == "alternating"

@@ -128,6 +128,7 @@ def test_what_is_not_finite_is_named_and_nobody_is_left_on_the_way(table, name):
     rule = training(made, name)
     rule.step(0, made.data)
     before, memory = weights(made), rule.rule.memory.copy()
+    turns = [optimizer.t for optimizer in rule.rule.optimizers]
 
     def data(turn):
         x, labels = made.data(turn)
@@ -138,7 +139,17 @@ def test_what_is_not_finite_is_named_and_nobody_is_left_on_the_way(table, name):
     assert "x" in str(error.value)
     np.testing.assert_array_equal(weights(made), before)
     np.testing.assert_array_equal(rule.rule.memory, memory)
+    assert [optimizer.t for optimizer in rule.rule.optimizers] == turns
     assert rule.rule.fresh is None
+
+
+def test_steps_ahead_that_are_not_finite_are_taken_back(table):
+    made = table("dense", "least-squares", order=2)
+    rule = training(made, "unrolled", {"rate": 1e200})
+    before = weights(made)
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="step 0, rule unrolled: the gradient of D"):
+        rule.step(0, made.data)
+    np.testing.assert_array_equal(weights(made), before)
 
 
 def test_what_overflows_in_a_product_is_named(table, monkeypatch):

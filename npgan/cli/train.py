@@ -63,6 +63,17 @@ def train(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How the players move: alternating (the default), simultaneous, extragradient, optimistic, consensus, "
+            "competitive, unrolled, lookahead, ... (a wrong name lists all); --set rule_options.gamma=0.5 and the like "
+            "set what it has of its own.",
+            show_default=False,
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -132,7 +143,7 @@ def train(
 
     Ctrl-C saves at the end of the step and says how to go on.
     """
-    options = _options(steps, seed, backend, data, data_dir)
+    options = _options(steps, seed, backend, rule, data, data_dir)
     begun = time.monotonic()
     announced: list[Path] = []
     try:
@@ -159,10 +170,15 @@ def train(
 
 
 def _options(
-    steps: int | None, seed: int | None, backend: BackendName | None, data: str | None, data_dir: Path | None
+    steps: int | None,
+    seed: int | None,
+    backend: BackendName | None,
+    rule: str | None,
+    data: str | None,
+    data_dir: Path | None,
 ) -> dict[str, Any]:
     """Return the options that were given, nested as in a config file."""
-    options: dict[str, Any] = {"steps": steps, "seed": seed, "backend": backend and backend.value}
+    options: dict[str, Any] = {"steps": steps, "seed": seed, "backend": backend and backend.value, "rule": rule}
     options = {key: value for key, value in options.items() if value is not None}
     where = {"name": data, "dir": None if data_dir is None else str(data_dir)}
     where = {key: value for key, value in where.items() if value is not None}

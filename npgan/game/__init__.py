@@ -7,9 +7,11 @@ from npgan.game.descent import AlternatingDescent, SimultaneousDescent
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, dense
 from npgan.game.dirac import dirac_gan
 from npgan.game.game import Game, Latent
+from npgan.game.minibatch import MiniBatches
 from npgan.game.player import Player
-from npgan.game.rule import Rule, Tangent
-from npgan.game.rules import RULES, get_rule
+from npgan.game.rule import Rule
+from npgan.game.rules import RULES, get_rule, make_rule
+from npgan.game.tangent import Tangent
 
 __all__ = [
     "PLAYERS",
@@ -22,6 +24,7 @@ __all__ = [
     "Game",
     "GaussianGame",
     "Latent",
+    "MiniBatches",
     "Player",
     "QuadraticGame",
     "Rule",
@@ -31,4 +34,5 @@ __all__ = [
     "dense",
     "dirac_gan",
     "get_rule",
+    "make_rule",
 ]

@@ -138,6 +138,9 @@ class QuadraticGame(AnalyticGame):
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
         return _wanted(self.split(self._J.T @ self._whole(u)), columns)
 
+    def _cross_jvp(self, u: Pair, player: int) -> Array:
+        return self.split(self._forms[1 - player] @ self._whole(u))[player].copy()
+
     def _whole(self, u: Pair) -> Array:
         zeros = np.zeros(self.size, self.dtype)
         return np.concatenate([z if part is None else part for part, z in zip(u, self.split(zeros), strict=True)])
@@ -231,6 +234,14 @@ class GaussianGame(AnalyticGame):
         d = _flat(_symmetric(uB @ B.T + np.outer(uc, c)) + self.ridge * uW, uc + self.ridge * uw)
         g = _flat(-twist @ B - Ws @ uB, -twist @ c - Ws @ uc - uw)
         return _wanted((d, g), rows)
+
+    def _cross_jvp(self, u: Pair, player: int) -> Array:
+        W, _, B, c = self._parts(*self.split(self._theta))
+        uW, uw, uB, uc = self._parts(*u)
+        if player == 0:
+            return _flat(-_symmetric(uB @ B.T + np.outer(uc, c)), -uc)
+        twist, Ws = _symmetric(uW), _symmetric(W)
+        return _flat(twist @ B + Ws @ uB, twist @ c + Ws @ uc + uw)
 
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
         W, _, B, c = self._parts(*self.split(self._theta))

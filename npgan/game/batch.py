@@ -216,15 +216,41 @@ class BatchGame(DifferentiableGame):
                 game.judge.backward(dscore, dtheta=out)
                 self._crossed = out
             return self._crossed.copy()
-        dfake = game.dfake
+        game.fake.rforward()  # nothing moves: rbackward is backward then, and L_G's own stays what it was
+        game.fake.rbackward(self._dfake(), rdtheta=out, rdx=False)
+        return out
+
+    def _dfake(self) -> Array:
+        """Return the gradient of L_D, penalties and all, by the generated samples."""
+        dfake = self.game.dfake
         assert dfake is not None
-        for penalized in game.penalties:
+        for penalized in self.game.penalties:
             dx, scale = self.backend.empty(self.x.shape, self.dtype), self._charge(penalized)
-            points = self._points(penalized, game.fake.y)
+            points = self._points(penalized, self.game.fake.y)
             penalized.at(points, None, self._condition, scale=scale, dx=dx, step=self.step)
             dfake = dfake + self._points(penalized, dx, direction=True)
-        game.fake.rforward()  # nothing moves: rbackward is backward then, and L_G's own stays what it was
-        game.fake.rbackward(dfake, rdtheta=out, rdx=False)
+        return dfake
+
+    def _cross_jvp(self, u: Pair, player: int) -> Array:
+        self._prepare()
+        game, (u_d, u_g) = self.game, u
+        out = self.backend.empty((self.sizes[player],), self.dtype)
+        if player == 0:
+            self._cross_gradient(0)  # else the judge has not gone back to every weight
+            rfake = game.fake.rforward(rtheta=u_g)
+            game.judge.rbackward(self._rscore(game.judge, rfake, u_d), rdtheta=out, rdx=False)
+            return out
+        rfake = game.fake.rforward(rtheta=u_g)
+        rdfake = game.on_fake.rbackward(self._rscore(game.on_fake, rfake, u_d))
+        through = self._penalty_products(u_d, rfake, None)
+        assert rdfake is not None
+        rdfake = rdfake.copy() if through is None else rdfake + through
+        try:  # G's R-maps go with the gradient that went back through it last: L_D's here, L_G's everywhere else
+            game.fake.backward(self._dfake(), dtheta=self.backend.empty((self.sizes[1],), self.dtype), dx=False)
+            game.fake.rforward(rtheta=u_g)
+            game.fake.rbackward(rdfake, rdtheta=out, rdx=False)
+        finally:
+            game.held = None  # so that the Passes run again
         return out
 
     def _penalty_products(self, u_d: Array | None, rfake: Array | None, out_d: Array | None) -> Array | None:

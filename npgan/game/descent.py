@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
-from npgan.game.rule import Rule, Tangent
+from npgan.game.rule import Rule
+from npgan.game.tangent import Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import whole
 
@@ -24,9 +25,7 @@ class SimultaneousDescent(Rule):
     paper = "Mescheder, Nowozin and Geiger 2017, The numerics of GANs, section 2.2"
 
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
-        gradients = game.split(game.gradient())
-        for player, gradient in zip(PLAYERS, gradients, strict=True):
-            self._descend(game, player, gradient)
+        self._descend_both(game, game.gradient())
 
     def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
         point = game.at(game.theta)

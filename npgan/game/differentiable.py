@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend
-from npgan.errors import ConfigError, DTypeError, ShapeError
+from npgan.errors import ConfigError, DTypeError, SecondOrderError, ShapeError
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -81,6 +81,10 @@ class DifferentiableGame(ABC):
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
         """Return the wanted parts of Jᵀ u."""
 
+    def _cross_jvp(self, u: Pair, player: int) -> Array:
+        """Return the derivative of `_cross_gradient` along u; a game may do without."""
+        raise SecondOrderError(f"{type(self).__name__} has no derivative of its cross gradients")
+
     # ---------------------------------------------------------------- what follows
 
     @property
@@ -129,6 +133,14 @@ class DifferentiableGame(ABC):
     def vjp(self, u: Array, player: str | None = None) -> Array:
         """Return Jᵀ u, or one player's part of it; raises as `jvp`."""
         return self._select(self._vjp, self.split(self._check("u", u)), player)
+
+    def cross_jvp(self, u: Array, player: str | None = None) -> Array:
+        """Return the derivative of `cross_gradient` along u, or one part of it; raises as `jvp`.
+
+        With J it has all second derivatives of both losses: ∂²L_G/∂θ_D², ∂²L_D/∂θ_G², and J's mixed blocks transposed.
+        """
+        parts = self.split(self._check("u", u))
+        return self._field(lambda i: self._cross_jvp(parts, i), player)
 
     def block_jvp(self, row: str, column: str, u: Array) -> Array:
         """Return the product of one block of J with u: ``("D", "G")`` is ∂²L_D/∂θ_D∂θ_G, u (P_G,) -> (P_D,)."""

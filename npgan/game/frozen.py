@@ -36,6 +36,11 @@ class FrozenStep:
 
     def push(self, rtheta: Array, rmoment: Array | None, rg: Array) -> None:
         """Take a direction of the weights (P,), the momentum (P,) and the gradient (P,) through the step, in place."""
+        rtheta -= self.displacement(rtheta, rmoment, rg)
+
+    def displacement(self, rtheta: Array, rmoment: Array | None, rg: Array) -> Array:
+        """Return the direction of what the step takes away from the weights (P,); that of the momentum is moved."""
+        found = 0 * rtheta
         for start, stop, l2, a, b, decay in self.slices:
             part = slice(start, stop)
             rw = rtheta[part]
@@ -44,7 +49,8 @@ class FrozenStep:
             if rmoment is not None:
                 rmoment[part] = self.momentum * rmoment[part] + self.intake * rh
                 rd = rd + b * rmoment[part]
-            rw -= rd
+            found[part] = rd
+        return found
 
 
 def moment(optimizer: Optimizer) -> str | None:

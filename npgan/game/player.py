@@ -47,20 +47,28 @@ class Player:
 
     def clip(self) -> float:
         """Apply the limits to the gradient; return its norm before, NaN or infinite where an element is."""
+        return self.limit(self.gradient)
+
+    def limit(self, gradient: Array) -> float:
+        """Apply the limits to a gradient (P,), in place; return its norm before."""
         given: dict[str, Any] = {"backend": self.network.backend, "scratch": self._scratch}
         before = []
         if self.clip_value is not None:
-            before.append(clip_value(self.gradient, self.clip_value, **given))
+            before.append(clip_value(gradient, self.clip_value, **given))
         if self.clip_norm is not None:
-            before.append(clip_norm(self.gradient, self.clip_norm, **given))
-        return before[0] if before else norm(self.gradient, **given)
+            before.append(clip_norm(gradient, self.clip_norm, **given))
+        return before[0] if before else norm(gradient, **given)
+
+    def bound(self, theta: Array) -> None:
+        """Apply the limit of the weights to theta (P,), in place, where they are not frozen."""
+        if self.clip_weights is not None:
+            moving = [(s.start, s.stop) for s in self.optimizer.segments if not s.frozen]
+            clip_weights(theta, self.clip_weights, moving, backend=self.network.backend)
 
     def update(self, step: int) -> None:
         """Move the weights by the optimizer's direction."""
         with self.network.write() as theta:
             self.optimizer.step(theta, self.gradient, self.rate(step))
-            if self.clip_weights is not None:
-                moving = [(s.start, s.stop) for s in self.optimizer.segments if not s.frozen]
-                clip_weights(theta, self.clip_weights, moving, backend=self.network.backend)
+            self.bound(theta)
         if self.ema is not None:
             self.ema.update(self.network.theta)

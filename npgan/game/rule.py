@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from npgan.backend.base import Array
-from npgan.errors import ConfigError, ShapeError
+from npgan.errors import ConfigError, NonFiniteError, SecondOrderError, ShapeError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, on_host, player_index
 from npgan.game.frozen import FrozenStep, freeze, moment
-from npgan.optimizers import Optimizer
+from npgan.game.tangent import Tangent
+from npgan.optimizers import Optimizer, finite, norm
 from npgan.options import number
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
 
 
-class Tangent:
-    """A direction in the space of weights and memory, as one flat vector with views.
+# What products cost, in evaluations of the field, by their matrix products (see npgan.game.batch): J u, Jᵀ u, that of
+# both off-diagonal blocks or of their transposes, and the cross gradients at a point where the field is known.
+JVP, VJP, OFF_DIAGONAL, CROSS = 2.2, 2.4, 1.2, 0.4
+_ZERO = {8: 1e-8, 4: 1e-4}  # of float64 and float32, by their bytes: a norm that is 0 up to rounding
 
-    Attributes
-    ----------
-    vector : array (S,)
-        [θ_D, θ_G, momentum of D, momentum of G, the rule's own], of which only what there is.
-    theta : array (P_D + P_G,)
-    weights : tuple of array
-        Each player's part of `theta`.
-    momenta : tuple of (array or None)
-        Each player's optimizer's.
-    own : array
-        What the rule remembers beside.
-    """
 
-    def __init__(self, vector: Array, sizes: Sequence[int], with_momentum: Sequence[bool]) -> None:
-        self._layout = sizes, with_momentum
-        self.vector = vector
-        p_d, p_g = sizes
-        self.theta = vector[: p_d + p_g]
-        self.weights = self.theta[:p_d], self.theta[p_d:]
-        start, momenta = p_d + p_g, []
-        for size, there in zip(sizes, with_momentum, strict=True):
-            momenta.append(vector[start : start + size] if there else None)
-            start += size if there else 0
-        self.momenta = tuple(momenta)
-        self.own = vector[start:]
+@dataclass(frozen=True)
+class Limits:
+    """What training bounds of one player, in place: each gradient that its optimizer sees, the weights after a move."""
 
-    def copy(self) -> Tangent:
-        """Return one of its own, for rules that look ahead and come back."""
-        return Tangent(self.vector.copy(), *self._layout)
+    gradient: Callable[[Array], object]
+    weights: Callable[[Array], object]
 
 
 class Rule(ABC):
@@ -70,17 +52,40 @@ class Rule(ABC):
     ----------
     name, paper : str
     evaluations : float
-        What a step costs, in evaluations of the whole field; one player's gradient is a half.
+        What a step costs, in evaluations of the whole field: one player's gradient is a half, a product with J is 2.2
+        and one with Jᵀ 2.4, by the matrix products that they take. Of a rule that iterates it is the last step's.
+    second_order : bool
+        Whether a step needs products with the Jacobian.
+    batches, rounds : int
+        How many mini-batches a step takes in training, and how many steps of another rule it is made of.
+    memory : array
+        What the rule itself remembers, flat; written in place.
+    t : int
+        Steps so far, of a rule whose step depends on their number; 0 of the others.
+    average : array (P_D + P_G,) or None
+        The mean of the iterates, of a rule that keeps one: zeros before its first step.
+    fresh : callable or None
+        In training, what gives the game on the next mini-batch, for the rules whose papers draw one within a step.
+    limits : (Limits, Limits) or None
+        Of D and of G, in training.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     evaluations: float = 1.0
+    second_order: bool = False
+    batches: int = 1
+    rounds: int = 1
+    t: int = 0
+    memory: Array
+    fresh: Callable[[], DifferentiableGame] | None = None
+    limits: tuple[Limits, Limits] | None = None
 
     def __init__(self, optimizers: tuple[Optimizer, Optimizer], rates: tuple[float, float]) -> None:
         self.optimizers = optimizers
         d, g = (number(f"rule {self.name}: the rate of {p}", r, least=0) for p, r in zip(PLAYERS, rates, strict=True))
         self.rates = d, g
+        self.memory = self._zeros(0)
 
     @abstractmethod
     def step(self, game: DifferentiableGame) -> None:
@@ -112,15 +117,28 @@ class Rule(ABC):
             The game was not made for second order.
         """
         self._fit(game)
-        push = self._linearise(game)
+        push, rates = self._linearise(game), self.rates
 
         def product(u: Array) -> Array:
             r = self._tangent(u).copy()
-            push(r)
+            now, self.rates = self.rates, rates
+            try:
+                push(r)
+            finally:
+                self.rates = now
             return r.vector
 
         size = self.state(game).size
         return on_host((size, size), game.backend, game.dtype, product)
+
+    @property
+    def average(self) -> Array | None:
+        """See `Rule`."""
+        return None
+
+    def _house(self, memory: Array) -> None:
+        """Keep what is remembered in this array: a part of the memory of the rule around."""
+        self.memory = memory
 
     def state(self, game: DifferentiableGame) -> Array:
         """Return what `operator` is the derivative by: a fresh vector [θ_D, θ_G, memory]."""
@@ -144,24 +162,33 @@ class Rule(ABC):
         self._load_own(parts.own)
 
     def _own(self, game: DifferentiableGame) -> Array:
-        """Return what the rule itself remembers, flat: nothing, unless a subclass does."""
-        return game.backend.empty((0,), game.dtype)
+        """Return what the rule itself remembers, flat."""
+        return self.memory
 
-    def _load_own(self, own: Array) -> None:  # noqa: B027
+    def _load_own(self, own: Array) -> None:
         """Take over what `_own` returned."""
+        self.memory[...] = own
 
     @contextmanager
     def kept(self, game: DifferentiableGame) -> Iterator[None]:
         """Put this rule's memory back when the block is left, and the game to where it was."""
-        theta, own = game.theta, self._own(game).copy()
-        memories = [({k: v.copy() for k, v in each.state().items()}, each.t) for each in self.optimizers]
+        theta, own, steps = game.theta, self._own(game).copy(), self.t
+        memories = self._memories()
         try:
             yield
         finally:
             game.load(theta)
             self._load_own(own)
-            for optimizer, (moments, t) in zip(self.optimizers, memories, strict=True):
-                optimizer.load_state(moments, t)
+            self.t = steps
+            self._restore(memories)
+
+    def _memories(self) -> list[tuple[dict[str, Array], int]]:
+        """Return copies of what the optimizers remember."""
+        return [({k: v.copy() for k, v in each.state().items()}, each.t) for each in self.optimizers]
+
+    def _restore(self, memories: list[tuple[dict[str, Array], int]]) -> None:
+        for optimizer, (moments, t) in zip(self.optimizers, memories, strict=True):
+            optimizer.load_state(moments, t)
 
     @contextmanager
     def scaled(self, factor: float) -> Iterator[None]:
@@ -178,12 +205,74 @@ class Rule(ABC):
     def _descend(self, game: DifferentiableGame, player: str, gradient: Array) -> None:
         """Move one player by its optimizer's direction."""
         i = player_index(player)
+        self._admit(i, gradient)
         with game.write(player) as theta:
             self.optimizers[i].step(theta, gradient, self.rates[i])
+            self._bound(i, theta)
 
-    def _freeze(self, player: str) -> FrozenStep:
+    def _descend_both(self, game: DifferentiableGame, field: Array) -> None:
+        """Move both players, by directions of a field (P_D + P_G,)."""
+        for player, gradient in zip(PLAYERS, game.split(field), strict=True):
+            self._descend(game, player, gradient)
+
+    def _direction(self, game: DifferentiableGame, player: str, gradient: Array) -> Array:
+        """Return an optimizer's direction, which takes the gradient into its memory; nothing moves."""
         i = player_index(player)
-        return freeze(self.optimizers[i], self.rates[i])
+        self._admit(i, gradient)
+        return self.optimizers[i].direction(gradient.copy(), gradient, game.split(game.theta)[i])
+
+    def _apply(self, game: DifferentiableGame, player: str, direction: Array) -> None:
+        """Move one player along a direction, by its rate."""
+        i = player_index(player)
+        with game.write(player) as theta:
+            self.optimizers[i].apply(theta, direction, self.rates[i])
+            self._bound(i, theta)
+
+    def _admit(self, i: int, gradient: Array) -> None:
+        """Apply the limits to what an optimizer is about to see; it must be finite."""
+        if not finite(gradient, backend=self.optimizers[i].backend):
+            raise NonFiniteError(
+                f"rule {self.name}: what {PLAYERS[i]} should descend is not finite, though its gradient is"
+            )
+        if self.limits is not None:
+            self.limits[i].gradient(gradient)
+
+    def _bound(self, i: int, theta: Array) -> None:
+        if self.limits is not None:
+            self.limits[i].weights(theta)
+
+    def _next(self, game: DifferentiableGame) -> DifferentiableGame:
+        """Return the game on a fresh mini-batch in training; elsewhere the same."""
+        return game if self.fresh is None else self.fresh()
+
+    def _freeze(self, player: str, rate: float | None = None) -> FrozenStep:
+        """Return an optimizer's step as a linear map, at this rule's rate unless another is given."""
+        i = player_index(player)
+        return freeze(self.optimizers[i], self.rates[i] if rate is None else rate)
+
+    def _zeros(self, size: int) -> Array:
+        """Return memory for this rule."""
+        return self.optimizers[0].backend.zeros((size,), self.optimizers[0].dtype)
+
+    @property
+    def _weights(self) -> int:
+        """P_D + P_G."""
+        return sum(optimizer.size for optimizer in self.optimizers)
+
+    def _halves(self, vector: Array) -> tuple[Array, Array]:
+        """Return views of D's and of G's part of (P_D + P_G,)."""
+        d = self.optimizers[0].size
+        return vector[:d], vector[d:]
+
+    def _check_zero(self, game: DifferentiableGame, vector: Array, what: str) -> None:
+        """Refuse to linearise where what is multiplied with third derivatives of the losses is not 0."""
+        size = float(norm(vector, backend=game.backend))
+        if not size <= _ZERO[game.dtype.itemsize]:
+            raise SecondOrderError(
+                f"rule {self.name}: its derivative here has third derivatives of the losses times {what}, whose norm "
+                f"is {size:.2g}; there are none, so look at it where that is 0 (find_equilibrium leads to a zero of "
+                "the field), or at another rule"
+            )
 
     def _fit(self, game: DifferentiableGame) -> None:
         for player, optimizer, size in zip(PLAYERS, self.optimizers, game.sizes, strict=True):

@@ -6,13 +6,40 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from npgan.errors import ConfigError
+from npgan.game.adjusted import Consensus, Hamiltonian, SymplecticAdjustment
+from npgan.game.averaged import Averaging, MovingAverage
+from npgan.game.competitive import CompetitiveDescent
 from npgan.game.descent import AlternatingDescent, SimultaneousDescent
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
+from npgan.game.extragradient import Extragradient, ExtrapolationFromPast, Optimistic
+from npgan.game.lola import Lola
+from npgan.game.lookahead import Lookahead
+from npgan.game.momentum import NegativeMomentum
 from npgan.game.rule import Rule
-from npgan.optimizers import get_optimizer
+from npgan.game.unrolled import Unrolled
+from npgan.optimizers import Optimizer, get_optimizer
 from npgan.options import make
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (SimultaneousDescent, AlternatingDescent)}
+RULES: dict[str, type[Rule]] = {
+    rule.name: rule
+    for rule in (
+        SimultaneousDescent,
+        AlternatingDescent,
+        NegativeMomentum,
+        Extragradient,
+        ExtrapolationFromPast,
+        Optimistic,
+        Consensus,
+        SymplecticAdjustment,
+        Hamiltonian,
+        CompetitiveDescent,
+        Lola,
+        Unrolled,
+        Lookahead,
+        Averaging,
+        MovingAverage,
+    )
+}
 
 
 def get_rule(
@@ -38,7 +65,7 @@ def get_rule(
     optimizer_options : mapping or (mapping, mapping), optional
         ``{"momentum": -0.5}`` is negative momentum, ``{"betas": (0.5, 0.999)}`` goes with ``"adam"``.
     **options
-        The rule's own: ``n_critic`` of ``"alternating"``.
+        The rule's own, which its class describes: ``n_critic`` of ``"alternating"``, ``gamma`` of ``"consensus"``.
 
     Raises
     ------
@@ -51,7 +78,17 @@ def get_rule(
             _both("optimizer", optimizer), _both("optimizer_options", optimizer_options or {}), game.sizes, strict=True
         )
     ]
-    return make("rule", RULES, name, options, optimizers=(made[0], made[1]), rates=_both("lr", lr))
+    return make_rule(name, (made[0], made[1]), _both("lr", lr), options)
+
+
+def make_rule(
+    name: str,
+    optimizers: tuple[Optimizer, Optimizer],
+    rates: tuple[float, float],
+    options: Mapping[str, Any] | None = None,
+) -> Rule:
+    """Return the rule of that name around optimizers that there are; as `get_rule` otherwise."""
+    return make("rule", RULES, name, options or {}, optimizers=optimizers, rates=rates)
 
 
 def _both(what: str, given: Any) -> tuple[Any, Any]:

@@ -86,6 +86,8 @@ class Config:
     loss: str = "non-saturating"
     loss_options: dict[str, Any] = field(default_factory=dict)  # smoothing, class_weights, ...
     penalties: list[dict[str, Any]] = field(default_factory=list)  # on D: {name = "r1", gamma = 10, every = 1}
+    rule: str = "alternating"  # how the players move
+    rule_options: dict[str, Any] = field(default_factory=dict)  # gamma, k, inner, ...
     n_critic: int = 1
     fresh_noise: bool = False
     ema: float = 0.0  # decay of the average of G's weights that samples are drawn from; 0: none

@@ -11,14 +11,15 @@ import numpy as np
 from npgan.backend import get_backend
 from npgan.backend.base import Array, Backend
 from npgan.data import Augment, Dataset, Loader, open_dataset
-from npgan.errors import CheckpointError, ConfigError
-from npgan.game import Alternating, Game, Latent, Player
+from npgan.errors import CheckpointError, ConfigError, SecondOrderError
+from npgan.game import Alternating, Game, Latent, MiniBatches, Rule
 from npgan.losses import get_loss
 from npgan.network import Network
-from npgan.optimizers import Ema, get_optimizer, get_schedule
+from npgan.optimizers import Ema
 from npgan.penalties import PENALTIES, GradientPenalty, get_penalty
 from npgan.recipes import Fit, Recipe
-from npgan.training.config import Config, PlayerConfig
+from npgan.training.config import Config
+from npgan.training.players import make_player, make_rule
 from npgan.training.sampler import Sampler
 
 
@@ -100,26 +101,38 @@ class Experiment:
                 f"loss_options.class_weights has {len(loss.class_weights)} values for {len(classes)} classes"
             )
         penalties = [_penalty(table) for table in config.penalties]
-        self.game = Game(
-            self.generator, self.discriminator, loss, config.batch, penalties=penalties, random=self.random
-        )
         ema = None
         if config.ema:
             ema = Ema(self.generator.size, config.dtype, decay=config.ema, backend=self.backend)
         self.players = {
-            "G": _player(self.generator, config.generator, "generator", ema),
-            "D": _player(self.discriminator, config.discriminator, "discriminator", None),
+            "G": make_player(self.generator, config.generator, "generator", ema),
+            "D": make_player(self.discriminator, config.discriminator, "discriminator", None),
         }
         self.latent = Latent((config.latent.size,), config.latent.distribution)
-        self.rule = Alternating(
-            self.game,
-            self.players["G"],
-            self.players["D"],
-            self.latent,
-            self.random,
-            n_critic=config.n_critic,
-            fresh_noise=config.fresh_noise,
-        )
+        rule = make_rule(config, self.players)
+        try:
+            self.game = Game(
+                self.generator,
+                self.discriminator,
+                loss,
+                config.batch,
+                penalties=penalties,
+                random=self.random,
+                order=2 if rule is not None and rule.second_order else 1,
+            )
+        except SecondOrderError as error:
+            if rule is None or not rule.second_order:
+                raise
+            raise SecondOrderError(
+                f"rule {rule} needs products with the Jacobian, and {error}; choose a rule of first order, such as "
+                "extragradient, or other layers"
+            ) from None
+        where = self.players["G"], self.players["D"], self.latent, self.random
+        self.rule: Alternating | MiniBatches
+        if rule is None:
+            self.rule = Alternating(self.game, *where, n_critic=config.n_critic, fresh_noise=config.fresh_noise)
+        else:
+            self.rule = MiniBatches(self.game, rule, *where)
         data = config.data
         augment = Augment(data.flip, data.rotate, data.shift, data.scale)
         self.loader = Loader(
@@ -145,14 +158,27 @@ class Experiment:
 
     def sampler(self) -> Sampler:
         """Return what draws samples from G as it is now, or from the average of its weights where one is kept."""
-        ema = self.players["G"].ema
-        network = self.generator
-        if ema is not None and ema.t:
+        mean, network = self._mean(), self.generator
+        if mean is not None:
             if self._averaged is None:
                 self._averaged, _ = build_networks(self.config, self.recipe, self.facts, self.backend)
             network = self._averaged
-            network.load(ema.mean, self.generator.state)
+            network.load(mean, self.generator.state)
         return Sampler(network, self.latent, self.facts.classes if self.recipe.conditional else None, self.config.seed)
+
+    def _mean(self) -> Array | None:
+        """Return the average of G's weights, of the player or of the rule, where there is one yet."""
+        ema, rule = self.players["G"].ema, self._moving
+        if ema is not None and ema.t:
+            return ema.mean
+        if rule is not None and rule.average is not None and rule.t:
+            return rule.average[self.discriminator.size :]
+        return None
+
+    @property
+    def _moving(self) -> Rule | None:
+        """The rule of `npgan.game.RULES`, unless it is the alternating step."""
+        return self.rule.rule if isinstance(self.rule, MiniBatches) else None
 
     def close(self) -> None:
         """Stop the loader's thread."""
@@ -170,14 +196,21 @@ class Experiment:
             found |= {f"{name}.optimizer/{key}": value for key, value in player.optimizer.state().items()}
             if player.ema is not None:
                 found |= {f"{name}.ema/{key}": value for key, value in player.ema.state().items()}
+        rule = self._moving
+        if rule is not None and rule.memory.size:
+            found["rule/memory"] = rule.memory
+        if rule is not None and rule.average is not None:  # where a run's samples are drawn from
+            found["G.ema/mean"] = rule.average[self.discriminator.size :]
         return {name: self.backend.to_host(array) for name, array in found.items()}
 
     def counters(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside arrays, but the step."""
-        return {
+        found: dict[str, Any] = {
             name: {"optimizer": player.optimizer.t, "ema": player.ema.t if player.ema is not None else 0}
             for name, player in self.players.items()
         }
+        rule = self._moving
+        return found if rule is None else {**found, "rule": {"name": str(rule), "t": rule.t}}
 
     def load(self, arrays: Mapping[str, Array], counters: Mapping[str, Any]) -> None:
         """Take over what `arrays` and `counters` returned.
@@ -198,6 +231,12 @@ class Experiment:
                     player.ema.load_state(mean, counters[name]["ema"])
                 else:  # the average was switched on when the run was resumed
                     player.ema.update(player.network.theta)
+        rule, old = self._moving, counters.get("rule", {})
+        memory = arrays.get("rule/memory")
+        if rule is not None and old.get("name") == str(rule):  # else it is another rule, and begins afresh
+            if memory is not None and memory.shape == rule.memory.shape:
+                rule.memory[...] = self.backend.asarray(memory)
+            rule.t = old["t"]
 
 
 def load_network(network: Network, name: str, arrays: Mapping[str, Array]) -> None:
@@ -243,22 +282,3 @@ def _penalty(table: Mapping[str, Any]) -> GradientPenalty:
             f"there are {', '.join(PENALTIES)}"
         )
     return get_penalty(**table)
-
-
-def _player(network: Network, config: PlayerConfig, name: str, ema: Ema | None) -> Player:
-    groups = {"groups": config.groups} if config.groups else {}
-    try:
-        optimizer = get_optimizer(
-            config.optimizer,
-            network.size,
-            network.dtype,
-            backend=network.backend,
-            names=network.layout.ranges(),
-            **groups,
-            **config.optimizer_options,
-        )
-        schedule = get_schedule(config.schedule, lr=config.lr, **config.schedule_options)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    norm, value, weights = config.clip_norm or None, config.clip_value or None, config.clip_weights or None
-    return Player(network, optimizer, schedule, norm, value, weights, ema)

@@ -180,10 +180,12 @@ def resolve(recipe: Recipe, settings: Mapping[str, Any]) -> Config:
 def override(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of `base` with those of `settings` winning.
 
-    Where these name another loss, optimizer or schedule, the options of the old one go with it, and so does the
-    clipping of D's weights, which belongs to the loss.
+    Where these name another loss, optimizer, schedule or rule, the options of the old one go with it, and so does the
+    clipping of D's weights, which belongs to the loss, and what belongs to the alternating step.
     """
-    kept = _without_stale_options(base, settings, {"loss": Config.loss})
+    kept = _without_stale_options(base, settings, {"loss": Config.loss, "rule": Config.rule})
+    if settings.get("rule", base.get("rule", Config.rule)) != Config.rule:
+        kept = {key: value for key, value in kept.items() if key not in ("n_critic", "fresh_noise")}
     defaults = {"optimizer": PlayerConfig.optimizer, "schedule": PlayerConfig.schedule}
     for player in ("generator", "discriminator"):
         own, given = base.get(player), settings.get(player)

@@ -248,3 +248,25 @@ def test_no_memory_a_full_disk_and_a_bug_are_told_apart(cli, tmp_path, monkeypat
         assert result.code == 1
         assert result.err.startswith(f"error: {text}" if text[0] != "n" else "error: there is not enough memory")
         assert text in result.err
+
+
+def test_another_rule_is_trained_with(cli, tmp_path):
+    own = ("--set", "rule_options.k=2", "--set", "rule_options.inner=optimistic")
+    assert (
+        cli("train", "ring", *SMALL, "--steps", 2, "--rule", "lookahead", *own, "--out", tmp_path / "a", "--quiet").code
+        == 0
+    )
+    settings = read_toml(tmp_path / "a" / "config.toml")
+    assert settings["rule"] == "lookahead"
+    assert settings["rule_options"] == {"k": 2, "inner": "optimistic"}
+    assert "rule/memory" in arrays_of(tmp_path / "a")
+    result = cli("train", "--resume", tmp_path / "a", "--rule", "optimistic", "--steps", 3)
+    assert result.code == 0
+    assert "rule: lookahead -> optimistic" in result.out
+    assert not read_toml(tmp_path / "a" / "config.toml").get("rule_options")
+    result = cli("train", "ring", *SMALL, "--rule", "extragrad", "--out", tmp_path / "b")
+    assert result.code == 2
+    assert "extragradient" in result.err
+    for name in ("consensus", "unrolled", "competitive"):
+        assert name in result.err
+    assert not (tmp_path / "b").exists()

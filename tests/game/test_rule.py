@@ -9,6 +9,7 @@ from npgan.game.frozen import freeze
 from npgan.optimizers import Adam, Optimizer, get_optimizer
 
 RATES = (0.1, 0.03)
+ANYWHERE = [name for name, rule in RULES.items() if not rule.second_order]  # where no third derivative is needed
 LINEAR = [
     {"lr": 0.1},
     {"lr": RATES},
@@ -66,7 +67,7 @@ def check(rule, game):
     return matrix
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", ANYWHERE)
 @pytest.mark.parametrize("options", LINEAR, ids=str)
 def test_the_derivative_of_the_step(table, name, options):
     field = table("dense", "non-saturating", order=2).field()
@@ -76,7 +77,7 @@ def test_the_derivative_of_the_step(table, name, options):
     check(rule, field)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", ANYWHERE)
 @pytest.mark.parametrize("options", PRECONDITIONED, ids=str)
 def test_the_derivative_with_a_frozen_preconditioner(table, name, options):
     field = table("dense", "non-saturating", order=2).field()
@@ -175,10 +176,10 @@ def test_rates_are_scaled_for_a_while():
 
 def test_the_operator_stays_where_it_was_made(table):
     field = table("dense", order=2).field()
-    for name in RULES:
+    for name in ANYWHERE:
         rule = get_rule(name, field)
         operator = rule.operator(field)
-        u = np.ones(field.size)
+        u = np.ones(operator.shape[0])
         before = operator @ u
         np.testing.assert_array_equal(u, 1.0)  # nor does a product write to what it is given
         with field.write("D") as theta:
@@ -189,7 +190,8 @@ def test_the_operator_stays_where_it_was_made(table):
 def test_who_is_named():
     for name, rule in RULES.items():
         made = get_rule(name, dirac_gan())
-        assert str(made) == name == rule.name
+        assert made.name == name == rule.name
+        assert str(made) in (name, f"{name}(alternating)")
         assert rule.paper
         assert made.evaluations >= 1
     assert get_rule("alternating", dirac_gan(), n_critic=4).evaluations == 2.5
@@ -216,7 +218,7 @@ def test_refusals(table):
 
 
 def test_a_gradient_that_is_not_finite_stops_the_step(table):
-    made = table("dense")
+    made = table("dense", order=2)
     made.x[0] = np.nan
     field = made.field()
     theta = field.theta

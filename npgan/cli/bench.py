@@ -159,7 +159,9 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
     peers = [name for name in contestants(rows) if name != OURS]
     say(f"\n{rows[0].suite}{': how many times as much as npgan the others take' if peers else ''}\n")
     rates = any(row.flops or row.nbytes for row in rows)
-    header = ("work", "npgan", "quartiles", *(("rate", "peak") if rates else ()), *peers)
+    counted = any(row.gradient is not None for row in rows)
+    extra = (*(("gradients",) if counted else ()), *(("rate", "peak") if rates else ()))
+    header = ("work", "npgan", "quartiles", *extra, *peers)
     lines: list[tuple[str, ...]] = []
     group = ""
     for row in rows:
@@ -176,6 +178,7 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
                 name,
                 _amount(ours.median, row.unit),
                 _quartiles(ours.quartiles, ours.median, row.unit),
+                *((_ratio(row.gradients),) if counted else ()),
                 *(_rate(row, report) if rates else ()),
                 *(_ratio(row.ratio(peer)) for peer in peers),
             )
@@ -186,6 +189,8 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
         for name, reason in row.left_out.items():
             reasons.setdefault(f"{PEERS.get(name, name)} is left out: {reason}", row.title)
     said = [f"{text} (first at {where})" for text, where in reasons.items()]
+    if counted:
+        said.insert(0, "gradients: how many times as long as one gradient of both players in training it takes")
     if said:
         say("\n" + "\n".join(said))
 

@@ -113,6 +113,17 @@ def test_kernels(cli, tmp_path):
     assert {each["group"] for each in json.loads(path.read_text())["algorithms"]} == {"dcgan-64, batch 64"}
 
 
+def test_products_of_a_game_are_counted_in_gradients(cli, tmp_path):
+    path = tmp_path / "found.json"
+    result = cli("bench", "products", "-k", "ring Ju, ", "--batch", 4, "--rounds", 3, "--no-peers", "--json", path)
+    assert result.code == 0
+    (row,) = load(path).rows
+    assert (row.group, row.name) == ("game", "ring Ju, batch 4")
+    shown = next(line for line in result.out.splitlines() if "ring Ju, batch 4" in line)
+    assert f"{row.gradients:.2f}x" in shown
+    assert "gradients: how many times as long" in result.out
+
+
 @pytest.fixture
 def pair(cli, tmp_path):
     before, after = tmp_path / "before.json", tmp_path / "after.json"

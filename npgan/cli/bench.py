@@ -26,23 +26,29 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[SUITE ...] | compare A.json B.json",
-            help="steps, layers, products, memory, startup, kernels, or all; steps by default.",
+            help="What to measure: one or more suites, or all; steps by default. Or compare, and two files of --json.",
             show_default=False,
         ),
     ] = None,
     filter: Annotated[
         list[str] | None,
-        typer.Option("--filter", "-k", metavar="TEXT", help="Only works with this in their name.", show_default=False),
+        typer.Option(
+            "--filter",
+            "-k",
+            metavar="TEXT",
+            help="Measure only what has this in its name; may be given more than once.",
+            show_default=False,
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each contestant.")] = 21,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many turns each contestant has.")] = 21,
     batch: Annotated[
         list[int] | None,
-        typer.Option("--batch", min=1, help="Instead of each work's own batches.", show_default=False),
+        typer.Option("--batch", min=1, help="Samples a batch, instead of each row's own.", show_default=False),
     ] = None,
     backend: Annotated[
         BackendName, typer.Option("--backend", help="Where to compute.", rich_help_panel=COMPUTING)
     ] = BackendName.cpu,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time others beside npgan.")] = True,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time PyTorch, JAX and plain NumPy beside npgan.")] = True,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -52,14 +58,20 @@ def bench(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", help="Draw the speed-ups.", rich_help_panel=PRINTING, show_default=False
+            "--plot", metavar="FILE", help="Draw the speed-ups, as .png, .svg or .pdf.", rich_help_panel=PRINTING, show_default=False
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Measure layers, training steps, Hessian products, memory and start-up; or compare two measurements.
+    """Measure npgan beside PyTorch, JAX and plain NumPy on this machine; or compare two measurements.
 
-    All contestants must agree in float64 before they are timed, and then take turns.
+    The suites: [bold]steps[/bold], whole training steps; [bold]layers[/bold], each layer of the recipes;
+    [bold]products[/bold] with Hessians, and with the Jacobian of a game; [bold]memory[/bold], the peak of a step;
+    [bold]startup[/bold], the time to a first step; [bold]kernels[/bold], which measures nothing but says which
+    algorithm each layer gets, and why.
+
+    Who is not installed is left out. The others must agree in float64 before they are timed, and then take turns:
+    a minute for "-k ring", half an hour for all steps.
 
     Exit code 1 where one does not agree, and where compare finds something slower.
     """
@@ -157,7 +169,8 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
     if not rows:
         return
     peers = [name for name in contestants(rows) if name != OURS]
-    say(f"\n{rows[0].suite}{': how many times as much as npgan the others take' if peers else ''}\n")
+    legend = ": npgan's median, and how many times as much the others take (above 1x npgan is ahead)" if peers else ""
+    say(f"\n{rows[0].suite}{legend}\n")
     rates = any(row.flops or row.nbytes for row in rows)
     counted = any(row.gradient is not None for row in rows)
     extra = (*(("gradients",) if counted else ()), *(("rate", "peak") if rates else ()))
@@ -234,7 +247,8 @@ def _compare(first: Path, second: Path) -> bool:
         if names:
             say(f"only in the {which}: {len(names)} rows, such as {names[0]}")
     worse = sum(change.regressed for change in found.changes) + len(found.refused)
-    say(f"\n{worse} of {len(found.changes) + len(found.refused)} worse by more than the noise of both")
+    say("\nratio: npgan's median after / before; what is nearer to 1 than the noise means nothing")
+    say(f"{worse} of {len(found.changes) + len(found.refused)} worse by more than the noise of both")
     return found.ok
 
 

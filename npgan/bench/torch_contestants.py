@@ -102,6 +102,10 @@ class TorchStep(_Torch):
         self.wait()
         return loss_d, loss_g
 
+    def let_go(self) -> None:
+        """Let go of npgan's networks, of which only `result` knows the use: their weights would count as PyTorch's."""
+        self.players = []
+
     def result(self) -> list[Array]:
         """Return the losses of a step, and the gradients of D and G."""
         losses = np.array([float(loss.detach()) for loss in self.run()])

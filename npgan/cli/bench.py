@@ -48,7 +48,9 @@ def bench(
     backend: Annotated[
         BackendName, typer.Option("--backend", help="Where to compute.", rich_help_panel=COMPUTING)
     ] = BackendName.cpu,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time PyTorch, JAX and plain NumPy beside npgan.")] = True,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Time PyTorch, JAX and plain NumPy beside npgan.")
+    ] = True,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -58,20 +60,27 @@ def bench(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", help="Draw the speed-ups, as .png, .svg or .pdf.", rich_help_panel=PRINTING, show_default=False
+            "--plot",
+            metavar="FILE",
+            help="Draw the speed-ups, as .png, .svg or .pdf.",
+            rich_help_panel=PRINTING,
+            show_default=False,
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Measure npgan beside PyTorch, JAX and plain NumPy on this machine; or compare two measurements.
 
-    The suites: [bold]steps[/bold], whole training steps; [bold]layers[/bold], each layer of the recipes;
-    [bold]products[/bold] with Hessians, and with the Jacobian of a game; [bold]memory[/bold], the peak of a step;
-    [bold]startup[/bold], the time to a first step; [bold]kernels[/bold], which measures nothing but says which
-    algorithm each layer gets, and why.
+    [bold]steps[/bold] are whole training steps;
+    [bold]layers[/bold] are the recipes' layers, one by one;
+    [bold]products[/bold] are those with Hessians and with the Jacobian of a game;
+    [bold]memory[/bold] is the peak of a step;
+    [bold]startup[/bold] is the time to the end of the first step;
+    [bold]kernels[/bold] says which algorithm each layer gets, and measures nothing.
 
-    Who is not installed is left out. The others must agree in float64 before they are timed, and then take turns:
-    a minute for "-k ring", half an hour for all steps.
+    Whoever is installed takes part. All must agree in float64 before they
+    are timed, and then take turns: a minute for "-k ring", half an hour for
+    all steps.
 
     Exit code 1 where one does not agree, and where compare finds something slower.
     """

@@ -23,6 +23,9 @@ weight whose gradient is nearly 0: both change the gradients that come after, fo
 """
 
 
+_GRADIENT = "gradient"
+
+
 class AbsentError(Exception):
     """A contestant cannot take part here; the message says why."""
 
@@ -85,6 +88,8 @@ class Work:
         As in `Row`.
     single : float
         What is allowed in float32.
+    gradient : callable, optional
+        ``gradient(dtype)`` returns npgan's plain gradient of the same networks and batch, which the work is counted in.
     """
 
     suite: str
@@ -95,6 +100,7 @@ class Work:
     flops: float | None = None
     nbytes: float | None = None
     single: float = SINGLE
+    gradient: Callable[[str], Contestant] | None = None
 
 
 def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], object]) -> tuple[Row, tuple[float, ...]]:
@@ -137,8 +143,12 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
     if row.refused:
         return row, ()
     calls: dict[str, Callable[[], object]] = {name: each.run for name, each in entrants.items()}
+    if work.gradient is not None:
+        calls[_GRADIENT] = work.gradient("float32").run
+        calls[_GRADIENT]()
     seconds = interleaved({**calls, "": control}, rounds)
     row.samples = {name: Sample(seconds[name]) for name in entrants}
+    row.gradient = Sample(seconds[_GRADIENT]) if work.gradient is not None else None
     return row, seconds[""]
 
 

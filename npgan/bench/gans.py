@@ -17,6 +17,12 @@ from npgan.recipes import RECIPES, Fit
 
 SMALL = 8
 """Batch of the checks in float64."""
+FIELD_WORKS = ("gradient", "Ju anew", "Ju", "JTu anew", "JTu")
+"""Works on a game's field v at a point: v, and products with its Jacobian and the transpose of that.
+
+Anew: with all that there is to find at a point that nobody has been at. Without it: at a point where one was before,
+as an eigen-solver asks for hundreds.
+"""
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,29 @@ def product_flops(network: Network, batch: int) -> float:
     backward = 2 * (d - first)
     weights = d + (d - first)
     return forward + backward + weights
+
+
+def field_flops(what: str, G: Network, D: Network, batch: int) -> float:
+    """Return the operations of a work on the field v = (dL_D/dD, dL_G/dG) of both networks' weights.
+
+    Both losses are at the same weights, so D's run forward on the fakes is one for both.
+
+    Parameters
+    ----------
+    what : str
+        One of `FIELD_WORKS`.
+    """
+    (g, g_first), (d, d_first) = _products(G, batch), _products(D, batch)
+    gradient = (3 * g - g_first) + 2 * (3 * d - d_first) + d
+    common = product_flops(G, batch) + product_flops(D, batch)  # G, and D on real
+    products = {
+        "gradient": 0.0,
+        # D on fakes: forward along both directions; back, L_D's for the weights and L_G's for the fakes.
+        "Ju": common + 2 * d + (2 * (d - d_first) + 2 * d) + 2 * d,
+        # D on fakes: L_D along u_D; L_G along what u_G moves, which are activations alone; each with both gradients.
+        "JTu": common + (2 * d - d_first) + 2 * d + (2 * d - d_first) + 4 * d,
+    }
+    return products[what.split()[0]] + (gradient if what == "gradient" or what.endswith("anew") else 0.0)
 
 
 def chosen(batches: Sequence[int], given: Sequence[int]) -> tuple[int, ...]:

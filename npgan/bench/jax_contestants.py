@@ -141,3 +141,45 @@ class JaxProduct(_Jax):
     def result(self) -> list[Array]:
         """Return the product."""
         return [flat(self.of, self.run())]
+
+
+class JaxField(_Jax):
+    """J u is forward over reverse, J^T u reverse over reverse; what a known point gives was kept, by ``linearize``."""
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array, what: str, u: Array, backend: str) -> None:
+        super().__init__(G, backend)
+        jax = self.jax
+        softplus = jax.nn.softplus
+
+        def loss_of_d(w: Any, x: Any, fake: Any) -> Any:
+            return softplus(-apply(D, w, x)).mean() + softplus(apply(D, w, fake)).mean()
+
+        def field(w: Any) -> Any:
+            w_d, w_g = w
+            fake, pull = jax.vjp(lambda w: apply(G, w, self.z), w_g)
+            dfake = jax.grad(lambda fake: softplus(-apply(D, w_d, fake)).mean())(fake)
+            return jax.grad(loss_of_d)(w_d, self.x, fake), pull(dfake)[0]
+
+        self.of = D, G
+        self.z, self.x = jax.numpy.asarray(z), jax.numpy.asarray(x)
+        w = weights(D), weights(G)
+        self.u = tuple(weights(network, part) for network, part in zip(self.of, np.split(u, [D.size]), strict=True))
+        works = {
+            "gradient": (lambda w, u: field(w), w),
+            "Ju anew": (lambda w, u: jax.jvp(field, (w,), (u,))[1], w),
+            "JTu anew": (lambda w, u: jax.vjp(field, w)[1](u)[0], w),
+            "Ju": (lambda push, u: push(u), None),
+            "JTu": (lambda pull, u: pull(u)[0], None),
+        }
+        work, self.given = works[what]
+        if self.given is None:
+            self.given = (jax.linearize if what == "Ju" else jax.vjp)(field, w)[1]
+        self._work = jax.jit(work)
+
+    def run(self) -> Any:
+        """Compute it."""
+        return self.jax.block_until_ready(self._work(self.given, self.u))
+
+    def result(self) -> list[Array]:
+        """Return it, of D and of G."""
+        return [flat(network, part) for network, part in zip(self.of, self.run(), strict=True)]

@@ -9,6 +9,7 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.backend.random import Random
 from npgan.game import Alternating, Game, Latent, Player
+from npgan.game.differentiable import PLAYERS
 from npgan.layers import Conv2d, ConvTranspose2d, Dense
 from npgan.losses import get_loss
 from npgan.network import Arena, Network
@@ -149,6 +150,74 @@ class Product:
         """Return the product."""
         self.run()
         return [self.backend.to_host(self.out)]
+
+
+class Field:
+    """The field of a game on one batch, or a product with its Jacobian.
+
+    Parameters
+    ----------
+    G, D : Network
+    z, x : array
+        The batch.
+    what : str
+        One of `FIELD_WORKS`.
+    u : array
+        The direction, of D's weights and then G's.
+    """
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array, what: str, u: Array) -> None:
+        backend = G.backend
+        game = Game(G, D, get_loss("non-saturating", backend=backend), len(x), order=2)
+        self.field = game.on(backend.asarray(x), backend.asarray(z))
+        self.backend, self.u = backend, backend.asarray(u)
+        self.name, self.anew = what.split()[0], what == "gradient" or what.endswith("anew")
+
+    def run(self) -> Array:
+        """Compute it."""
+        if self.anew:
+            for player in PLAYERS:
+                with self.field.write(player):
+                    pass  # what was written may be anything, so all is found anew
+        if self.name == "gradient":
+            found = self.field.gradient()
+        else:
+            found = self.field.jvp(self.u) if self.name == "Ju" else self.field.vjp(self.u)
+        self.backend.synchronize()
+        return found
+
+    def result(self) -> list[Array]:
+        """Return it, of D and of G."""
+        return [self.backend.to_host(part) for part in self.field.split(self.run())]
+
+
+class Gradient:
+    """Both players' gradients at one point as a training step takes them, without the R-maps' memory.
+
+    Parameters
+    ----------
+    G, D : Network
+    z, x : array
+        The batch.
+    """
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array) -> None:
+        backend = G.backend
+        self.game = Game(G, D, get_loss("non-saturating", backend=backend), len(x))
+        self.backend, self.z, self.x = backend, backend.asarray(z), backend.asarray(x)
+
+    def run(self) -> None:
+        """Compute them."""
+        game = self.game
+        game.generate(self.z, None, 0)
+        game.discriminator_gradient(game.discriminator.grad, self.x, None, 0)
+        game.generator_gradient(game.generator.grad, None, 0)
+        self.backend.synchronize()
+
+    def result(self) -> list[Array]:
+        """Return them, of D and of G."""
+        self.run()
+        return [self.backend.to_host(network.grad) for network in (self.game.discriminator, self.game.generator)]
 
 
 class LayerMap:

@@ -64,13 +64,14 @@ def _startup(recipe: str, out: str, since: str) -> float:
 def _memory(contestant: str, gan: str, batch: str) -> int:
     """Return the peak of resident bytes in a training step, above what the process has with all libraries in use.
 
-    A step of a narrow network first loads and compiles everything.
+    A step of a narrow network first loads and compiles everything. Then the networks are made, so their weights count.
     """
     from dataclasses import replace
 
     from npgan.backend import get_backend
     from npgan.bench.gans import GANS
     from npgan.bench.steps import step_makers
+    from npgan.bench.torch_contestants import TorchStep
     from npgan.recipes import RECIPES
 
     full = next(each for each in GANS if each.name == gan)
@@ -80,6 +81,9 @@ def _memory(contestant: str, gan: str, batch: str) -> int:
     gc.collect()
     base = _resident()
     step = step_makers(full, int(batch), "float32", backend)[contestant]()
+    if isinstance(step, TorchStep):
+        step.let_go()
+        gc.collect()
     for _ in range(2):
         step.run()
     return _peak() - base

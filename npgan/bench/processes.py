@@ -16,7 +16,7 @@ from npgan.bench.probe import ProbeError, ask
 from npgan.bench.results import NHWC, OURS, TORCH, Row, Sample
 
 _RECIPES = ("ring", "dcgan")
-_WARM = 5  # rounds at most, of processes that take seconds
+_FRESH = 5  # rounds at most, of processes that take seconds
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ def _memory(gan: str, batch: int, name: str, rounds: int, peers: bool) -> Row:
     row = Row("memory", "", name, unit="bytes")
     for contestant in (OURS, TORCH, NHWC) if peers else (OURS,):
         try:
-            found = float(ask("memory", contestant, gan, str(batch)))
+            # What an allocator takes differs from process to process.
+            found = tuple(float(ask("memory", contestant, gan, str(batch))) for _ in range(min(rounds, _FRESH)))
         except ProbeError as error:
             if contestant == OURS:
                 raise
             row.left_out[contestant] = str(error)
             continue
-        row.samples[contestant] = Sample((found,))
+        row.samples[contestant] = Sample(found)
     return row
 
 
@@ -76,7 +77,7 @@ def _startup(recipe: str, how: str, rounds: int, peers: bool) -> Row:
         environment = {**os.environ, "NPGAN_CACHE_DIR": str(Path(folder) / "cache")}
         values = []
         # With an empty cache everything is compiled, once: that is the cold start. The others find it there.
-        for i in range(1 if how == "cold" else 1 + min(rounds, _WARM)):
+        for i in range(1 if how == "cold" else 1 + min(rounds, _FRESH)):
             out = str(Path(folder) / f"run-{i}")
             values.append(float(ask("startup", recipe, out, repr(time.time()), environment=environment)))
     name = f"{recipe}, to the end of the first step, {how}"

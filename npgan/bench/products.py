@@ -1,4 +1,4 @@
-"""The suite ``products``: Hessian-vector products by all weights of a network."""
+"""The suite ``products``: Hessian-vector products by all weights of a network, and products with a game's Jacobian."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from npgan.backend.base import Backend
 from npgan.bench.contest import Contestant, Makers, Work, peers
-from npgan.bench.gans import GANS, SMALL, Gan, chosen, product_flops
-from npgan.bench.ours import Product
+from npgan.bench.gans import FIELD_WORKS, GANS, SMALL, Gan, chosen, field_flops, product_flops
+from npgan.bench.ours import Field, Gradient, Product
 from npgan.bench.results import OURS, REFERENCE
 from npgan.network import Network
 
 _GANS = {"ring": 256, "dcgan-28": 64}
+_GAMES = {"ring": 256}
 
 
 def works(backend: Backend, batches: Sequence[int]) -> list[Work]:
@@ -34,7 +35,25 @@ def works(backend: Backend, batches: Sequence[int]) -> list[Work]:
                         flops=product_flops(network, batch),
                     )
                 )
-    return found
+    return found + _field_works(backend, batches)
+
+
+def _field_works(backend: Backend, batches: Sequence[int]) -> list[Work]:
+    return [
+        Work(
+            "products",
+            "game",
+            f"{gan.name} {what}, batch {batch}",
+            partial(_fields, gan, what, batch, backend),
+            checks=2,  # the second time it has been at the point
+            flops=field_flops(what, *gan.networks("float32", "cpu"), batch),
+            gradient=partial(_gradient, gan, batch, backend),
+        )
+        for gan in GANS
+        if gan.name in _GAMES
+        for batch in chosen((_GAMES[gan.name],), batches)
+        for what in FIELD_WORKS
+    ]
 
 
 def _products(gan: Gan, player: str, batch: int, backend: Backend, dtype: str, small: bool) -> Makers:
@@ -60,3 +79,29 @@ def _products(gan: Gan, player: str, batch: int, backend: Backend, dtype: str, s
         REFERENCE: lambda: Product(network("reference"), x, u),
     }
     return ours | peers(torch, jax, images=len(gan.shape) == 3)
+
+
+def _fields(gan: Gan, what: str, batch: int, backend: Backend, dtype: str, small: bool) -> Makers:
+    z, x = gan.batch(SMALL if small else batch, dtype)
+    networks = partial(gan.networks, dtype)
+    u = np.random.default_rng(1).normal(size=sum(network.size for network in networks("cpu"))).astype(dtype)
+
+    def torch(**how: Any) -> Contestant:
+        from npgan.bench.torch_contestants import TorchField
+
+        return TorchField(*networks("cpu"), z, x, what, u, backend=backend.name, **how)
+
+    def jax() -> Contestant:
+        from npgan.bench.jax_contestants import JaxField
+
+        return JaxField(*networks("cpu"), z, x, what, u, backend.name)
+
+    ours = {
+        OURS: lambda: Field(*networks(backend), z, x, what, u),
+        REFERENCE: lambda: Field(*networks("reference"), z, x, what, u),
+    }
+    return ours | peers(torch, jax, images=len(gan.shape) == 3)
+
+
+def _gradient(gan: Gan, batch: int, backend: Backend, dtype: str) -> Contestant:
+    return Gradient(*gan.networks(dtype, backend), *gan.batch(batch, dtype))

@@ -87,6 +87,8 @@ class Row:
         Why nothing was timed: somebody's result is wrong.
     flops, nbytes : float or None
         Operations that the direct algorithm needs; bytes that must be read and written.
+    gradient : Sample or None
+        npgan's plain gradient of the same networks and batch, timed in turn with the work, which is counted in it.
     """
 
     suite: str
@@ -99,6 +101,7 @@ class Row:
     refused: str | None = None
     flops: float | None = None
     nbytes: float | None = None
+    gradient: Sample | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -116,6 +119,13 @@ class Row:
             return None
         return self.samples[contestant].median / self.samples[OURS].median
 
+    @property
+    def gradients(self) -> float | None:
+        """How many plain gradients npgan could have taken in the same time; None where it is not counted in them."""
+        if OURS not in self.samples or self.gradient is None:
+            return None
+        return self.samples[OURS].median / self.gradient.median
+
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         ratios = {name: self.ratio(name) for name in self.samples if name != OURS}
@@ -123,13 +133,20 @@ class Row:
             **{key: getattr(self, key) for key in _PLAIN},
             "samples": {name: sample.to_dict() for name, sample in self.samples.items()},
             "ratios": {name: ratio for name, ratio in ratios.items() if ratio is not None},
+            "gradient": None if self.gradient is None else self.gradient.to_dict(),
+            "gradients": self.gradients,
         }
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> Row:
         """Return what `to_dict` wrote."""
         samples = {str(name): Sample.read(each) for name, each in table["samples"].items()}
-        return cls(**{key: table[key] for key in _PLAIN}, samples=samples)
+        gradient = table.get("gradient")  # older files have none
+        return cls(
+            **{key: table[key] for key in _PLAIN},
+            samples=samples,
+            gradient=None if gradient is None else Sample.read(gradient),
+        )
 
 
 _PLAIN = ("suite", "group", "name", "unit", "agreement", "left_out", "refused", "flops", "nbytes")

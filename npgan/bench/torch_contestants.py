@@ -102,6 +102,10 @@ class TorchStep(_Torch):
         self.wait()
         return loss_d, loss_g
 
+    def let_go(self) -> None:
+        """Let go of npgan's networks, of which only `result` knows the use: their weights would count as PyTorch's."""
+        self.players = []
+
     def result(self) -> list[Array]:
         """Return the losses of a step, and the gradients of D and G."""
         losses = np.array([float(loss.detach()) for loss in self.run()])
@@ -160,6 +164,58 @@ class TorchProduct(_Torch):
         """Return the product."""
         products = {id(p): product for p, product in zip(self.parameters, self.run(), strict=True)}
         return [flat(self.of, self.network, lambda parameter: products[id(parameter)])]
+
+
+class TorchField(_Torch):
+    """Reverse over reverse: the rows of J u are those of each loss's Hessian, and J^T u is the gradient of <v, u>.
+
+    Both losses share D's run on the fakes. At a point where it was before, it has kept the graph of the gradients.
+    """
+
+    def __init__(self, G: Network, D: Network, z: Array, x: Array, what: str, u: Array, **how: Any) -> None:
+        super().__init__(**how)
+        self.of = D, G
+        self.nets = [self.modules(network) for network in self.of]
+        self.d, self.g = (list(modules.parameters()) for modules in self.nets)
+        self.z, self.x = self.tensor(z), self.tensor(x)
+        parts = np.split(u, [D.size])
+        self.u_d, self.u_g = (tensors(*each) for each in zip(self.of, self.nets, parts, strict=True))
+        self.name, self.anew = what.split()[0], what.endswith("anew")
+        self.kept = None if self.anew or what == "gradient" else self._gradients()
+
+    def _losses(self) -> tuple[Any, Any]:
+        softplus, (d, g) = self.torch.nn.functional.softplus, self.nets
+        score = d(g(self.z))
+        return softplus(-d(self.x)).mean() + softplus(score).mean(), softplus(-score).mean()
+
+    def _gradients(self) -> tuple[Any, Any]:
+        """Return those of the losses whose gradients along u are the product, with their graph."""
+        grad, (loss_d, loss_g) = self.torch.autograd.grad, self._losses()
+        if self.name == "Ju":
+            both = [*self.d, *self.g]
+            return grad(loss_d, both, create_graph=True), grad(loss_g, both, create_graph=True)
+        return grad(loss_d, self.d, create_graph=True), grad(loss_g, self.g, create_graph=True)
+
+    def run(self) -> list[Any]:
+        """Compute it."""
+        grad = self.torch.autograd.grad
+        if self.name == "gradient":
+            loss_d, loss_g = self._losses()
+            found = [*grad(loss_d, self.d, retain_graph=True), *grad(loss_g, self.g)]
+        else:
+            of_d, of_g = self.kept or self._gradients()
+            u, keep = [*self.u_d, *self.u_g], not self.anew
+            if self.name == "Ju":
+                found = [*grad(of_d, self.d, u, retain_graph=True), *grad(of_g, self.g, u, retain_graph=keep)]
+            else:
+                found = list(grad([*of_d, *of_g], [*self.d, *self.g], u, retain_graph=keep))
+        self.wait()
+        return found
+
+    def result(self) -> list[Array]:
+        """Return it, of D and of G."""
+        by_id = {id(p): part for p, part in zip([*self.d, *self.g], self.run(), strict=True)}
+        return [flat(network, net, lambda p: by_id[id(p)]) for network, net in zip(self.of, self.nets, strict=True)]
 
 
 class TorchLayerMap(_Torch):

@@ -76,10 +76,11 @@ _EXAMPLES: dict[Callable[..., None], str] = {
   npgan gradcheck --dtype float32 --backend gpu
   npgan gradcheck Dense --self-test                can the checks find a fault?""",
     bench: """
-  npgan bench                                      training steps beside PyTorch and JAX
-  npgan bench layers --filter "dcgan-64" --rounds 41
-  npgan bench all --json now.json --plot now.png
-  npgan bench compare before.json now.json         exit code 1 where something is slower""",
+  npgan bench steps -k ring                        small steps, in a minute
+  npgan bench                                      all training steps
+  npgan bench layers -k "conv 4/2" --rounds 41     the recipes' strided layers
+  npgan bench all --json now.json --plot now.png   everything, in an hour
+  npgan bench compare before.json now.json         what got slower?""",
     info: "",
 }
 

@@ -26,23 +26,31 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[SUITE ...] | compare A.json B.json",
-            help="steps, layers, products, memory, startup, kernels, or all; steps by default.",
+            help="What to measure: one or more suites, or all; steps by default. Or compare, and two files of --json.",
             show_default=False,
         ),
     ] = None,
     filter: Annotated[
         list[str] | None,
-        typer.Option("--filter", "-k", metavar="TEXT", help="Only works with this in their name.", show_default=False),
+        typer.Option(
+            "--filter",
+            "-k",
+            metavar="TEXT",
+            help="Measure only what has this in its name; may be given more than once.",
+            show_default=False,
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each contestant.")] = 21,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many turns each contestant has.")] = 21,
     batch: Annotated[
         list[int] | None,
-        typer.Option("--batch", min=1, help="Instead of each work's own batches.", show_default=False),
+        typer.Option("--batch", min=1, help="Samples a batch, instead of each row's own.", show_default=False),
     ] = None,
     backend: Annotated[
         BackendName, typer.Option("--backend", help="Where to compute.", rich_help_panel=COMPUTING)
     ] = BackendName.cpu,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time others beside npgan.")] = True,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Time PyTorch, JAX and plain NumPy beside npgan.")
+    ] = True,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -52,14 +60,27 @@ def bench(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", help="Draw the speed-ups.", rich_help_panel=PRINTING, show_default=False
+            "--plot",
+            metavar="FILE",
+            help="Draw the speed-ups, as .png, .svg or .pdf.",
+            rich_help_panel=PRINTING,
+            show_default=False,
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Measure layers, training steps, Hessian products, memory and start-up; or compare two measurements.
+    """Measure npgan beside PyTorch, JAX and plain NumPy on this machine; or compare two measurements.
 
-    All contestants must agree in float64 before they are timed, and then take turns.
+    [bold]steps[/bold] are whole training steps;
+    [bold]layers[/bold] are the recipes' layers, one by one;
+    [bold]products[/bold] are those with Hessians and with the Jacobian of a game;
+    [bold]memory[/bold] is the peak of a step;
+    [bold]startup[/bold] is the time to the end of the first step;
+    [bold]kernels[/bold] says which algorithm each layer gets, and measures nothing.
+
+    Whoever is installed takes part. All must agree in float64 before they
+    are timed, and then take turns: a minute for "-k ring", half an hour for
+    all steps.
 
     Exit code 1 where one does not agree, and where compare finds something slower.
     """
@@ -157,9 +178,12 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
     if not rows:
         return
     peers = [name for name in contestants(rows) if name != OURS]
-    say(f"\n{rows[0].suite}{': how many times as much as npgan the others take' if peers else ''}\n")
+    legend = ": npgan's median, and how many times as much the others take (above 1x npgan is ahead)" if peers else ""
+    say(f"\n{rows[0].suite}{legend}\n")
     rates = any(row.flops or row.nbytes for row in rows)
-    header = ("work", "npgan", "quartiles", *(("rate", "peak") if rates else ()), *peers)
+    counted = any(row.gradient is not None for row in rows)
+    extra = (*(("gradients",) if counted else ()), *(("rate", "peak") if rates else ()))
+    header = ("work", "npgan", "quartiles", *extra, *peers)
     lines: list[tuple[str, ...]] = []
     group = ""
     for row in rows:
@@ -176,6 +200,7 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
                 name,
                 _amount(ours.median, row.unit),
                 _quartiles(ours.quartiles, ours.median, row.unit),
+                *((_ratio(row.gradients),) if counted else ()),
                 *(_rate(row, report) if rates else ()),
                 *(_ratio(row.ratio(peer)) for peer in peers),
             )
@@ -186,6 +211,8 @@ def _print_suite(rows: Sequence[Row], report: Report) -> None:
         for name, reason in row.left_out.items():
             reasons.setdefault(f"{PEERS.get(name, name)} is left out: {reason}", row.title)
     said = [f"{text} (first at {where})" for text, where in reasons.items()]
+    if counted:
+        said.insert(0, "gradients: how many times as long as one gradient of both players in training it takes")
     if said:
         say("\n" + "\n".join(said))
 
@@ -229,7 +256,8 @@ def _compare(first: Path, second: Path) -> bool:
         if names:
             say(f"only in the {which}: {len(names)} rows, such as {names[0]}")
     worse = sum(change.regressed for change in found.changes) + len(found.refused)
-    say(f"\n{worse} of {len(found.changes) + len(found.refused)} worse by more than the noise of both")
+    say("\nratio: npgan's median after / before; what is nearer to 1 than the noise means nothing")
+    say(f"{worse} of {len(found.changes) + len(found.refused)} worse by more than the noise of both")
     return found.ok
 
 

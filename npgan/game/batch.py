@@ -61,6 +61,7 @@ class BatchGame(DifferentiableGame):
         self.backend, self.dtype = game.generator.backend, game.generator.dtype
         self.networks = game.discriminator, game.generator
         self.sizes = game.discriminator.size, game.generator.size
+        self._vectors: dict[tuple[str, int], Array] = {}
         self._found: list[Array | None] = [None, None]  # the field's two parts
         self._loss = [0.0, 0.0]
         self._crossed: Array | None = None  # ∂L_G/∂θ_D
@@ -123,7 +124,7 @@ class BatchGame(DifferentiableGame):
         self._curvatures.clear()
 
     def _run(self, player: int) -> tuple[float, Array]:
-        out = self.backend.empty((self.sizes[player],), self.dtype)
+        out = self._vector("gradient", player)
         if player == 0:
             loss = self.game.discriminator_gradient(out, self.x, self.labels, self.step, training=self.training)
             return loss, out
@@ -169,7 +170,7 @@ class BatchGame(DifferentiableGame):
 
     def _jvp(self, u: Pair, rows: tuple[bool, bool]) -> Pair:
         self._prepare()
-        game, (u_d, u_g) = self.game, u
+        game, (u_d, u_g) = self.game, self._direction(u)
         moved = game.fake.rforward(rtheta=u_g)
         rfake = None if u_g is None else moved
         out_d, out_g = self._outputs(rows)
@@ -182,11 +183,11 @@ class BatchGame(DifferentiableGame):
         if out_g is not None:
             rdfake = game.judge.rbackward(self._rscore(game.judge, rfake, u_d))
             game.fake.rbackward(rdfake, rdtheta=out_g, rdx=False)
-        return out_d, out_g
+        return self._fresh((out_d, out_g))
 
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
         self._prepare()
-        game, (u_d, u_g) = self.game, u
+        game, (u_d, u_g) = self.game, self._direction(u)
         out_d, out_g = self._outputs(columns)
         rdfake: Array | None = None
         if u_d is not None:
@@ -198,18 +199,19 @@ class BatchGame(DifferentiableGame):
             rdfake = rdfake if through is None or rdfake is None else rdfake + through
         moved = game.fake.rforward(rtheta=u_g)
         if u_g is not None:
-            self._cross_gradient(0)  # else the judge has not gone back to every weight
+            if self._crossed is None:
+                self._cross_gradient(0)  # else the judge has not gone back to every weight
             rscore = self._rscore(game.judge, moved, None)
             rdx = game.judge.rbackward(rscore, rdtheta=out_d, accumulate=u_d is not None, rdx=out_g is not None)
             rdfake = rdx if rdfake is None or rdx is None else rdfake + rdx
         if out_g is not None:  # linear in what comes from D, so both losses' parts go back at once
             game.fake.rbackward(rdfake, rdtheta=out_g, rdx=False)
-        return out_d, out_g
+        return self._fresh((out_d, out_g))
 
     def _cross_gradient(self, player: int) -> Array:
         self._prepare()
         game = self.game
-        out = self.backend.empty((self.sizes[player],), self.dtype)
+        out = self._vector("cross", player)
         if player == 0:
             if self._crossed is None:
                 _, dscore = game.term(game.loss.generator, game.judge.y, self.labels)
@@ -218,7 +220,7 @@ class BatchGame(DifferentiableGame):
             return self._crossed.copy()
         game.fake.rforward()  # nothing moves: rbackward is backward then, and L_G's own stays what it was
         game.fake.rbackward(self._dfake(), rdtheta=out, rdx=False)
-        return out
+        return out.copy()
 
     def _dfake(self) -> Array:
         """Return the gradient of L_D, penalties and all, by the generated samples."""
@@ -294,6 +296,28 @@ class BatchGame(DifferentiableGame):
     def _condition(self) -> Array | None:
         return self.game.given(self.networks[0], self.labels)
 
-    def _outputs(self, wanted: tuple[bool, bool]) -> Pair:
-        d, g = (self.backend.empty((n,), self.dtype) if w else None for n, w in zip(self.sizes, wanted, strict=True))
+    def _vector(self, what: str, player: int) -> Array:
+        """Return memory like a player's weights: the same each time, as its views need not be made again then."""
+        if (what, player) not in self._vectors:
+            self._vectors[what, player] = self.backend.empty((self.sizes[player],), self.dtype)
+        return self._vectors[what, player]
+
+    def _direction(self, u: Pair) -> Pair:
+        """Return a copy of u in memory that stays."""
+        for player, part in enumerate(u):
+            if part is not None:
+                self._vector("direction", player)[...] = part
+        d, g = (None if part is None else self._vector("direction", player) for player, part in enumerate(u))
         return d, g
+
+    def _outputs(self, wanted: tuple[bool, bool]) -> Pair:
+        d, g = (self._vector("product", player) if want else None for player, want in enumerate(wanted))
+        return d, g
+
+    @staticmethod
+    def _fresh(found: Pair) -> Pair:
+        """Return a product that the next does not overwrite; that of both players is copied when they are joined."""
+        d, g = found
+        if d is not None and g is not None:
+            return found
+        return None if d is None else d.copy(), None if g is None else g.copy()

@@ -22,7 +22,8 @@ def tiny(monkeypatch):
     """Put small GANs in the place of those that are measured."""
     for module in ("steps", "layers", "products", "algorithms"):
         monkeypatch.setattr(f"npgan.bench.{module}.GANS", TINY)
-    monkeypatch.setattr("npgan.bench.products._GANS", {"ring": 4, "dcgan-8": 3})
+    for name in ("_GANS", "_GAMES"):
+        monkeypatch.setattr(f"npgan.bench.products.{name}", {"ring": 4, "dcgan-8": 3})
     return TINY
 
 

@@ -144,3 +144,16 @@ def test_peers():
         "compile": {"channels_last": True, "compiled": True},
         "JAX": "jax",
     }
+
+
+def test_a_work_can_be_counted_in_gradients(work, fixed):
+    from dataclasses import replace
+
+    plain = fixed()
+    row, seconds = contest(
+        replace(work(npgan=fixed(), reference=fixed()), gradient=lambda dtype: plain), 3, peers=False, control=nothing
+    )
+    assert set(row.samples) == {"npgan"}
+    assert len(row.gradient.values) == len(seconds) == 3
+    assert row.gradients == row.samples["npgan"].median / row.gradient.median
+    assert plain.ran > 3

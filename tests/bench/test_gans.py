@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npgan.bench.gans import GANS, critic_flops, flops, geometry, inputs, product_flops, step_flops
+from npgan.bench.gans import (
+    FIELD_WORKS,
+    GANS,
+    critic_flops,
+    field_flops,
+    flops,
+    geometry,
+    inputs,
+    product_flops,
+    step_flops,
+)
 from npgan.bench.steps import critic
 from npgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense
+from npgan.network import Network
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
@@ -66,3 +77,20 @@ def test_inputs_follow_one_another():
     shapes = [x for _, _, x in inputs(gan.networks("float32", "cpu")[1], 9)]
     assert shapes[0] == (9, 28, 28, 1)
     assert shapes[2] == (9, 14, 14, 64)
+
+
+def test_products_with_a_game():
+    # By hand, for networks of one layer, in products of that layer: G from 2 to 2, D from 2 to 1, batch 3.
+    G, D = Network([Dense(2)], (2,)), Network([Dense(1)], (2,))
+    g, d = 2 * 3 * 4, 2 * 3 * 2
+    gradient = 2 * g + 2 * 2 * d + 2 * d - d  # G forward and weights; D on real and fake the same; L_G to the fakes
+    ju = 2 * g + 2 * d + (2 * d + 2 * d) + 2 * d
+    jtu = 2 * g + 2 * d + (d + 2 * d + d) + 4 * d
+    found = {what: field_flops(what, G, D, 3) for what in FIELD_WORKS}
+    assert found == {
+        "gradient": gradient,
+        "Ju": ju,
+        "Ju anew": ju + gradient,
+        "JTu": jtu,
+        "JTu anew": jtu + gradient,
+    }

@@ -23,6 +23,7 @@ rows = st.builds(
     left_out=st.dictionaries(st.just("PyTorch"), st.text(max_size=5)),
     refused=st.none() | st.text(max_size=5),
     flops=st.none() | st.floats(1, 1e12),
+    gradient=st.none() | times,
 )
 reports = st.builds(
     Report,
@@ -40,6 +41,15 @@ def test_round_trip(report, tmp_path_factory):
     path = tmp_path_factory.mktemp("json") / "found.json"
     report.save(path)
     assert load(path) == report
+
+
+def test_files_without_gradients_are_read(tmp_path):
+    report = Report({}, rows=[Row("steps", "", "work", samples={"npgan": Sample((1.0,))})])
+    table = report.to_dict()
+    del table["rows"][0]["gradient"], table["rows"][0]["gradients"]
+    (tmp_path / "a.json").write_text(json.dumps(table))
+    assert load(tmp_path / "a.json") == report
+    assert report.rows[0].gradients is None
 
 
 def test_what_a_row_says(tmp_path):

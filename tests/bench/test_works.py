@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,49 @@ def test_a_wrong_derivative_is_seen_in_a_step(tiny, monkeypatch):
 
     monkeypatch.setattr(LeakyReLU, "backward", wrong)
     assert error(work, REFERENCE, count=1) > EXACT
+
+
+def test_a_wrong_product_is_seen(tiny, monkeypatch):
+    from npgan.game import BatchGame
+
+    right = BatchGame.jvp
+
+    def wrong(self, u):
+        found = right(self, u)
+        return found if self.backend.name == REFERENCE else found * (1 + 1e-6)
+
+    by_name = {work.name: work for work in works("products", ["game: ring"])}
+    monkeypatch.setattr(BatchGame, "jvp", wrong)
+    errors = {name: error(work, REFERENCE) for name, work in by_name.items()}
+    assert {name for name, value in errors.items() if value > EXACT} == {"ring Ju, batch 4", "ring Ju anew, batch 4"}
+
+
+@pytest.mark.parametrize("what", ["Ju", "JTu"])
+def test_anew_is_at_a_point_without_a_past(tiny, monkeypatch, what):
+    from npgan.game import Game
+
+    generated = []
+    right = Game.generate
+    monkeypatch.setattr(Game, "generate", lambda self, *given, **how: generated.append(1) or right(self, *given, **how))
+    counts = []
+    for name in (f"{what}, ", f"{what} anew"):
+        (work,) = works("products", [f"game: ring {name}"])
+        ours = work.make("float64", True)[OURS]()
+        generated.clear()
+        for _ in range(3):
+            ours.run()
+        counts.append(len(generated))
+    assert counts == [1, 3]
+
+
+def test_the_gradient_that_products_are_counted_in_is_the_field(tiny):
+    left = works("products", ["game: "])
+    assert left
+    for work in left:
+        plain = work.gradient("float64")
+        field = next(each for each in left if each.name == re.sub("J.*,", "gradient,", work.name))
+        other = field.make("float64", False)[OURS]()
+        assert difference(plain.result(), other.result()) < EXACT
 
 
 def test_names_are_unique():

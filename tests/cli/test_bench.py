@@ -33,7 +33,7 @@ def test_steps_without_frameworks(cli, tmp_path):
     result = cli("bench", "--filter", "ring", "--batch", 4, "--rounds", 3, "--json", path, "--plot", plot)
     assert result.code == 0
     for words in (
-        *("steps: how many times as much", "ring, batch 4", "reference", "GF/s", "peaks of this machine"),
+        *("npgan's median, and how many times", "ring, batch 4", "reference", "GF/s", "peaks of this machine"),
         *("PyTorch, eager is left out: import of torch halted", "JAX, jit is left out", "the control"),
     ):
         assert words in result.out
@@ -111,6 +111,17 @@ def test_kernels(cli, tmp_path):
     assert "ring" not in result.out
     assert max(map(len, result.out.splitlines())) <= 100
     assert {each["group"] for each in json.loads(path.read_text())["algorithms"]} == {"dcgan-64, batch 64"}
+
+
+def test_products_of_a_game_are_counted_in_gradients(cli, tmp_path):
+    path = tmp_path / "found.json"
+    result = cli("bench", "products", "-k", "ring Ju, ", "--batch", 4, "--rounds", 3, "--no-peers", "--json", path)
+    assert result.code == 0
+    (row,) = load(path).rows
+    assert (row.group, row.name) == ("game", "ring Ju, batch 4")
+    shown = next(line for line in result.out.splitlines() if "ring Ju, batch 4" in line)
+    assert f"{row.gradients:.2f}x" in shown
+    assert "gradients: how many times as long" in result.out
 
 
 @pytest.fixture

@@ -188,6 +188,48 @@ def test_order_of_calls_does_not_matter(table):
         np.testing.assert_array_equal(calls[name](field), expected[name], err_msg=name)
 
 
+def test_a_product_stays_when_another_is_made(table):
+    field = table("conv", "non-saturating", order=2).field()
+    u = np.random.default_rng(0).normal(size=field.size)
+    calls = [lambda u, p=p: field.jvp(u, p) for p in ("D", "G", None)]
+    calls += [lambda u, p=p: field.vjp(u, p) for p in ("D", "G", None)]
+    calls += [lambda u: field.block_jvp("G", "D", u[: field.sizes[0]])]
+    for call in calls:
+        found = call(u)
+        kept = found.copy()
+        call(-2.0 * u)
+        np.testing.assert_array_equal(found, kept)
+    first = [field.gradient("D"), field.gradient("G"), field.cross_gradient("D"), field.cross_gradient("G")]
+    kept = [each.copy() for each in first]
+    for player in "DG":
+        with field.write(player) as theta:
+            theta *= 1.1
+    field.gradient(), field.cross_gradient()
+    for a, b in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_views_of_vectors_are_made_once(table, monkeypatch):
+    field = table("conv", "non-saturating", order=2).field()
+    draw = np.random.default_rng(0)
+
+    def all_products():
+        u = draw.normal(size=field.size)
+        for player in "DG":
+            with field.write(player):
+                pass
+        field.gradient(), field.cross_gradient(), field.jvp(u), field.vjp(u)
+        field.block_jvp("G", "D", u[: field.sizes[0]]), field.jvp(u, "D"), field.vjp(u, "G")
+
+    all_products()
+    made = []
+    for network in field.networks:
+        original = network.layout.by_layer
+        monkeypatch.setattr(network.layout, "by_layer", lambda v, original=original: made.append(v) or original(v))
+    all_products()
+    assert not made
+
+
 def test_elsewhere_is_independent(table):
     made = table("dense", order=2, penalties=["r1"])
     field = made.field()

@@ -54,7 +54,7 @@ class Peer:
     """Both networks in PyTorch, as functions of flat vectors of weights in npgan's order."""
 
     def __init__(self, torch, D, G, loss, penalties):
-        from torch_peer import convert, images
+        from npgan.bench.torch_peer import convert, images
 
         self.torch, self.loss, self.penalties = torch, loss, penalties
         self.networks, self.modules, self.images = (D, G), (convert(D), convert(G)), images

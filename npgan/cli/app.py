@@ -17,6 +17,7 @@ from npgan.cli.info import info
 from npgan.cli.options import debugging
 from npgan.cli.recipes import recipes
 from npgan.cli.sample import sample
+from npgan.cli.study import study
 from npgan.cli.train import train
 from npgan.errors import ConfigError, DTypeError, NpganError
 
@@ -80,6 +81,12 @@ _EXAMPLES: dict[Callable[..., None], str] = {
   npgan bench layers --filter "dcgan-64" --rounds 41
   npgan bench all --json now.json --plot now.png
   npgan bench compare before.json now.json         exit code 1 where something is slower""",
+    study: """
+  npgan study                                      all of them
+  npgan study dirac                                the smallest GAN, beside its closed forms
+  npgan study saturation --set losses=minimax,non-saturating
+  npgan study modes --set data=grid-25 --seed 1
+  npgan study --config runs/study-dirac/config.toml""",
     info: "",
 }
 

@@ -1,0 +1,19 @@
+"""The gradient studies by name. A new one is a module here that makes its `Study`, and its line in `STUDIES`."""
+
+from npgan.study.studies.bilinear import BILINEAR, BilinearStudy, bilinear
+from npgan.study.studies.dirac import DIRAC, DiracStudy, dirac
+from npgan.study.studies.folder import Written, carry_out
+from npgan.study.studies.study import Study
+
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR)}
+
+__all__ = [
+    "STUDIES",
+    "BilinearStudy",
+    "DiracStudy",
+    "Study",
+    "Written",
+    "bilinear",
+    "carry_out",
+    "dirac",
+]

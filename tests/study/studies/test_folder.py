@@ -1,0 +1,147 @@
+"""What every study leaves behind: complete, readable, and the same when it is repeated."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from npgan.errors import CheckpointError, ConfigError
+from npgan.study.studies import STUDIES
+from npgan.study.studies.drawing import new_figure
+from npgan.study.studies.folder import carry_out, free_folder, parse, plain, read_config
+from npgan.study.studies.study import Study
+
+TINY = {
+    "dirac": {"steps": 5, "grid": 3, "rules": ("simultaneous", "alternating")},
+    "bilinear": {"steps": 5, "grid": 3, "rates": 3, "rules": ("simultaneous", "alternating")},
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    done = {}
+
+    def write(name):
+        if name not in done:
+            out = tmp_path_factory.mktemp("studies") / name
+            done[name] = carry_out(STUDIES[name], TINY[name], out)
+        return done[name]
+
+    return write
+
+
+def numbers(value):
+    if isinstance(value, dict | list):
+        return sum(map(numbers, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_all_of_it_is_there(written, name):
+    found = written(name)
+    assert sorted(found.files) == sorted(path.name for path in found.folder.iterdir())
+    assert {"config.toml", "numbers.json", "text.txt"} < set(found.files)
+    pngs = {file[:-4] for file in found.files if file.endswith(".png")}
+    assert pngs
+    assert pngs == {file[:-4] for file in found.files if file.endswith(".svg")}
+    assert (found.folder / "text.txt").read_text() == found.text + "\n"
+    assert any(letter.isdigit() for letter in found.text)
+    assert numbers(json.loads((found.folder / "numbers.json").read_text())) > 20
+    assert tomllib.loads((found.folder / "config.toml").read_text())["study"] == name
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_repeated_from_its_config_with_the_same_bits(written, name, tmp_path):
+    found = written(name)
+    study, settings, made = read_config(found.folder / "config.toml", STUDIES)
+    assert study is STUDIES[name]
+    assert made["npgan"]
+    again = carry_out(study, settings, tmp_path / "again")
+    assert again.files == found.files
+    for file in found.files:
+        assert (again.folder / file).read_bytes() == (found.folder / file).read_bytes(), file
+
+
+@dataclass(frozen=True)
+class Result:
+    values: np.ndarray
+
+
+def run(*, count: int = 3, rate: float = 0.5, names: tuple[str, ...] = ("a",), flag: bool = False) -> Result:
+    return Result(np.arange(count) * rate)
+
+
+TOY = Study("toy", "", run, lambda found: f"{found.values.sum()}", lambda found: {"one": new_figure()}, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cuont": 3}, "no setting 'cuont'; did you mean 'count'"),
+        ({"seed": 3}, "nothing in it is random"),
+        ({"count": 2.5}, "count is 2.5, expected a whole number"),
+        ({"rate": "fast"}, "rate is 'fast', expected a finite number"),
+        ({"names": "a"}, "names is 'a', expected a list"),
+        ({"names": [1]}, r"names\[0\] is 1, expected a text"),
+        ({"flag": 1}, "flag is 1, expected true or false"),
+    ],
+)
+def test_settings_that_make_no_sense(given, message):
+    with pytest.raises(ConfigError, match=message):
+        TOY.settings(given)
+
+
+def test_settings():
+    assert TOY.settings({"rate": 2, "names": ["a", "b"]}) == {
+        "count": 3,
+        "rate": 2.0,
+        "names": ("a", "b"),
+        "flag": False,
+    }
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "file").touch()
+    with pytest.raises(ConfigError, match="nothing is written over"):
+        carry_out(TOY, {}, tmp_path / "here")
+    with pytest.raises(ConfigError, match="is a file"):
+        carry_out(TOY, {}, tmp_path / "here" / "file")
+    with pytest.raises(CheckpointError, match="cannot make the folder"):
+        carry_out(TOY, {}, tmp_path / "here" / "file" / "below")
+    assert free_folder(tmp_path, "here") == tmp_path / "here-2"
+
+
+def test_values_on_the_command_line():
+    assert parse(["a=1", "b=0.5", "c=minimax,hinge", "d=1,2.5", "e=r1 gamma=0.1", "f=true", "g=[1, 2]"]) == {
+        "a": 1,
+        "b": 0.5,
+        "c": ["minimax", "hinge"],
+        "d": [1, 2.5],
+        "e": "r1 gamma=0.1",
+        "f": True,
+        "g": [1, 2],
+    }
+    with pytest.raises(ConfigError, match="is not key=value"):
+        parse(["a"])
+
+
+def test_json_of_everything():
+    found = plain({"a": np.array([1 + 2j]), "b": float("nan"), "c": (np.float64(0.5), None), "d": -np.inf, "e": 1j})
+    assert found == {
+        "a": {"real": [1.0], "imag": [2.0]},
+        "b": "NaN",
+        "c": [0.5, None],
+        "d": "-Infinity",
+        "e": {"real": 0.0, "imag": 1.0},
+    }
+    assert plain(Result(np.array([1, 2]))) == {"values": [1, 2]}
+
+
+@pytest.mark.parametrize(("text", "message"), [("a = 1", "names no study"), ('study = "drac"', "did you mean 'dirac'")])
+def test_a_config_of_something_else(tmp_path, text, message):
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / "config.toml", STUDIES)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from npgan.backend import get_backend
 from npgan.backend.base import Array
-from npgan.data import open_dataset
-from npgan.data.mixture import Mixture
+from npgan.data.mixture import Mixture, grid, ring
 from npgan.errors import ConfigError
 from npgan.game import Alternating, BatchGame, Game, Latent, Player, get_rule
 from npgan.layers import Dense, LeakyReLU, Tanh
@@ -22,7 +21,7 @@ from npgan.options import find, number, whole
 from npgan.penalties import GradientPenalty, get_penalty
 
 ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(0.2), "tanh": Tanh}
-TOYS = {"ring-8": 8, "grid-25": 25}
+TOYS: dict[str, Callable[..., Mixture]] = {"ring-8": ring, "grid-25": grid}
 
 
 class Toy:
@@ -31,6 +30,8 @@ class Toy:
     Parameters
     ----------
     data : {"ring-8", "grid-25"}
+    sigma : float
+        Deviation of each Gaussian; 0 for the data's own.
     loss : str
         See `get_loss`.
     penalty : str
@@ -73,6 +74,7 @@ class Toy:
         self,
         data: str = "ring-8",
         *,
+        sigma: float = 0.0,
         loss: str = "non-saturating",
         penalty: str = "none",
         rule: str = "alternating",
@@ -91,10 +93,9 @@ class Toy:
         dtype: str = "float32",
         order: int = 1,
     ) -> None:
-        find("data", TOYS, data)
-        mixture = open_dataset(data, random_seed=whole("seed", seed))
-        assert isinstance(mixture, Mixture)
-        self.mixture, self.batch, self.data = mixture, whole("batch", batch, least=1), data
+        spread = {"sigma": sigma} if number("sigma", sigma, least=0) else {}
+        self.mixture = find("data", TOYS, data)(seed=whole("seed", seed), **spread)
+        self.batch, self.data = whole("batch", batch, least=1), data
         self.backend = get_backend("cpu")
         self.random = self.backend.random(seed)
         hidden = [Dense(whole("width", width, least=1)), find("activation", ACTIVATIONS, activation)()]
@@ -133,7 +134,6 @@ class Toy:
         self.rule = get_rule(rule, point, lr=number("lr", lr, above=0), optimizer="adam", optimizer_options=adam)
         if self.fast is not None:  # one memory, whoever moves
             self.rule.optimizers = self.fast.D.optimizer, self.fast.G.optimizer
-        self._components = np.empty(self.batch, np.int64)
 
     # ---------------------------------------------------------------- draws
 
@@ -215,8 +215,3 @@ def penalties_of(text: str) -> list[GradientPenalty]:
         except ValueError:
             raise ConfigError(f"penalty {name}: {key} is {value!r}, expected a number") from None
     return [get_penalty(name, **options)]
-
-
-def preset(table: Mapping[str, Mapping[str, Any]], data: str, given: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """Return the settings published for a toy, with what is given over them."""
-    return {**find("data", table, data), **dict(given)}

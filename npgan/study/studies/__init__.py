@@ -2,21 +2,24 @@
 
 from npgan.study.studies.bilinear import BILINEAR, BilinearStudy, bilinear
 from npgan.study.studies.dirac import DIRAC, DiracStudy, dirac
+from npgan.study.studies.field import FIELD, FieldStudy, field
 from npgan.study.studies.folder import Written, carry_out
 from npgan.study.studies.saturation import SATURATION, SaturationStudy, saturation
 from npgan.study.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION)}
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION, FIELD)}
 
 __all__ = [
     "STUDIES",
     "BilinearStudy",
     "DiracStudy",
+    "FieldStudy",
     "SaturationStudy",
     "Study",
     "Written",
     "bilinear",
     "carry_out",
     "dirac",
+    "field",
     "saturation",
 ]

@@ -14,6 +14,10 @@ from npgan.study.studies.folder import carry_out, free_folder, parse, plain, rea
 from npgan.study.studies.study import Study
 
 TINY = {
+    "field": {
+        **{"width": 8, "batch": 16, "steps": 4, "checkpoints": 2, "inner": 2},
+        **{"samples": 8, "grid": 5, "cells": 10},
+    },
     "saturation": {"width": 8, "batch": 16, "steps": 10, "checkpoints": 3},
     "dirac": {"steps": 5, "grid": 3, "rules": ("simultaneous", "alternating")},
     "bilinear": {"steps": 5, "grid": 3, "rates": 3, "rules": ("simultaneous", "alternating")},

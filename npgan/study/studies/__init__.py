@@ -5,9 +5,10 @@ from npgan.study.studies.dirac import DIRAC, DiracStudy, dirac
 from npgan.study.studies.field import FIELD, FieldStudy, field
 from npgan.study.studies.folder import Written, carry_out
 from npgan.study.studies.saturation import SATURATION, SaturationStudy, saturation
+from npgan.study.studies.spectrum import SPECTRUM, SpectrumStudy, spectrum
 from npgan.study.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION, FIELD)}
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION, FIELD, SPECTRUM)}
 
 __all__ = [
     "STUDIES",
@@ -15,6 +16,7 @@ __all__ = [
     "DiracStudy",
     "FieldStudy",
     "SaturationStudy",
+    "SpectrumStudy",
     "Study",
     "Written",
     "bilinear",
@@ -22,4 +24,5 @@ __all__ = [
     "dirac",
     "field",
     "saturation",
+    "spectrum",
 ]

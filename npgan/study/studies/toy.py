@@ -49,6 +49,8 @@ class Toy:
         The rate falls to a hundredth of `lr` at step `steps`, or does not.
     steps : int
         For the schedule.
+    optimizer : str
+        See `get_optimizer`; of both players.
     beta1, beta2 : float
         Adam's.
     ema : float
@@ -85,6 +87,7 @@ class Toy:
         lr: float = 1e-3,
         schedule: str = "constant",
         steps: int = 10_000,
+        optimizer: str = "adam",
         beta1: float = 0.5,
         beta2: float = 0.999,
         ema: float = 0.0,
@@ -121,17 +124,17 @@ class Toy:
             self.rate = get_schedule("constant", lr=lr)
         else:
             raise ConfigError(f'schedule is {schedule!r}, expected "constant" or "cosine"')
-        adam: dict[str, Any] = {"betas": (beta1, beta2)}
+        own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
         self.fast: Alternating | None = None
         if fast:
             players = [
-                Player(n, get_optimizer("adam", n.size, n.dtype, backend=self.backend, **adam), self.rate)
+                Player(n, get_optimizer(optimizer, n.size, n.dtype, backend=self.backend, **own), self.rate)
                 for n in (G, D)
             ]
             self.fast = Alternating(self.game, players[0], players[1], self.latent, self.random)
         x, z = self.draws(0)
         point = self.game.on(x, z)
-        self.rule = get_rule(rule, point, lr=number("lr", lr, above=0), optimizer="adam", optimizer_options=adam)
+        self.rule = get_rule(rule, point, lr=number("lr", lr, above=0), optimizer=optimizer, optimizer_options=own)
         if self.fast is not None:  # one memory, whoever moves
             self.rule.optimizers = self.fast.D.optimizer, self.fast.G.optimizer
 

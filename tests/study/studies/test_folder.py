@@ -14,6 +14,7 @@ from npgan.study.studies.folder import carry_out, free_folder, parse, plain, rea
 from npgan.study.studies.study import Study
 
 TINY = {
+    "spectrum": {"width": 3, "batch": 16, "steps": 6, "checkpoints": 2, "ahead": 4},
     "field": {
         **{"width": 8, "batch": 16, "steps": 4, "checkpoints": 2, "inner": 2},
         **{"samples": 8, "grid": 5, "cells": 10},

@@ -4,17 +4,20 @@ from npgan.study.studies.bilinear import BILINEAR, BilinearStudy, bilinear
 from npgan.study.studies.dirac import DIRAC, DiracStudy, dirac
 from npgan.study.studies.field import FIELD, FieldStudy, field
 from npgan.study.studies.folder import Written, carry_out
+from npgan.study.studies.modes import MODES, PRESETS, ModesStudy, modes
 from npgan.study.studies.saturation import SATURATION, SaturationStudy, saturation
 from npgan.study.studies.spectrum import SPECTRUM, SpectrumStudy, spectrum
 from npgan.study.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION, FIELD, SPECTRUM)}
+STUDIES: dict[str, Study] = {study.name: study for study in (DIRAC, BILINEAR, SATURATION, FIELD, SPECTRUM, MODES)}
 
 __all__ = [
+    "PRESETS",
     "STUDIES",
     "BilinearStudy",
     "DiracStudy",
     "FieldStudy",
+    "ModesStudy",
     "SaturationStudy",
     "SpectrumStudy",
     "Study",
@@ -23,6 +26,7 @@ __all__ = [
     "carry_out",
     "dirac",
     "field",
+    "modes",
     "saturation",
     "spectrum",
 ]

@@ -83,6 +83,9 @@ def _like(what: str, value: Any, default: Any) -> Any:
         if not isinstance(value, str):
             raise ConfigError(f"{what} is {value!r}, expected a text")
         return value
-    if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
-        raise ConfigError(f"{what} is {value!r}, expected a list such as {list(default)}")
-    return tuple(_like(f"{what}[{i}]", each, default[0]) for i, each in enumerate(value))
+    if isinstance(value, Mapping):
+        raise ConfigError(f"{what} is {value!r}, expected a list such as {', '.join(map(str, default)) or 'a, b'}")
+    if isinstance(value, str) or not hasattr(value, "__iter__"):  # one is a list of one
+        value = [value] if value != "" else []
+    kind = default[0] if default else ""
+    return tuple(_like(f"{what}[{i}]", each, kind) for i, each in enumerate(value))

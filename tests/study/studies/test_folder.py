@@ -14,6 +14,7 @@ from npgan.study.studies.folder import carry_out, free_folder, parse, plain, rea
 from npgan.study.studies.study import Study
 
 TINY = {
+    "modes": {"steps": 4, "seeds": 2, "width": 8, "looks": 2, "rules": ("simultaneous",)},
     "spectrum": {"width": 3, "batch": 16, "steps": 6, "checkpoints": 2, "ahead": 4},
     "field": {
         **{"width": 8, "batch": 16, "steps": 4, "checkpoints": 2, "inner": 2},
@@ -89,7 +90,7 @@ TOY = Study("toy", "", run, lambda found: f"{found.values.sum()}", lambda found:
         ({"seed": 3}, "nothing in it is random"),
         ({"count": 2.5}, "count is 2.5, expected a whole number"),
         ({"rate": "fast"}, "rate is 'fast', expected a finite number"),
-        ({"names": "a"}, "names is 'a', expected a list"),
+        ({"names": {"a": 1}}, "names is {'a': 1}, expected a list"),
         ({"names": [1]}, r"names\[0\] is 1, expected a text"),
         ({"flag": 1}, "flag is 1, expected true or false"),
     ],
@@ -106,6 +107,8 @@ def test_settings():
         "names": ("a", "b"),
         "flag": False,
     }
+    assert TOY.settings({"names": "b"})["names"] == ("b",)
+    assert TOY.settings({"names": ""})["names"] == ()
 
 
 def test_nothing_is_written_over(tmp_path):

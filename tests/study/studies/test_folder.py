@@ -14,6 +14,7 @@ from npgan.study.studies.folder import carry_out, free_folder, parse, plain, rea
 from npgan.study.studies.study import Study
 
 TINY = {
+    "landscape": {"width": 4, "batch": 8, "steps": 6, "checkpoints": 4, "grid": 3, "arrows": 2},
     "modes": {"steps": 4, "seeds": 2, "width": 8, "looks": 2, "rules": ("simultaneous",)},
     "spectrum": {"width": 3, "batch": 16, "steps": 6, "checkpoints": 2, "ahead": 4},
     "field": {

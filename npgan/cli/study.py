@@ -64,7 +64,8 @@ def study(
     """Study the gradients of the minimax game, and leave plots, numbers and a text in a folder."""
     from npgan.options import find
     from npgan.study.studies import STUDIES
-    from npgan.study.studies.folder import parse, read_config
+    from npgan.study.studies.folder import read_config
+    from npgan.study.studies.settings import parse
 
     given = parse(settings or [])
     if seed is not None:

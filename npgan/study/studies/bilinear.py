@@ -22,7 +22,6 @@ from npgan.study.studies.drawing import (
     GREY,
     gap_text,
     legend_below,
-    listed,
     look,
     new_figure,
     panels,
@@ -39,6 +38,7 @@ from npgan.study.studies.smallest import (
     rule_table,
     rules_of,
     state_of,
+    states_text,
     try_rule,
 )
 from npgan.study.studies.study import Study
@@ -119,7 +119,7 @@ def bilinear(
         raise ConfigError("start_d and start_g are both 0, the equilibrium itself: nothing would move")
     flow = flow_spectrum(bilinear_game(1.0)).values
     steps = whole("steps", steps, least=1)
-    tried = [try_rule(name, bilinear_game(1.0), "x·y", J, (start_d, start_g), lr, steps) for name in names]
+    tried = [try_rule(name, bilinear_game(1.0), "", J, (start_d, start_g), lr, steps) for name in names]
     scanned = np.geomspace(0.01, 1.0, whole("rates", rates, least=2))
     radii, formulas = {}, {}
     for each in tried:
@@ -156,10 +156,7 @@ def tell(found: BilinearStudy) -> str:
         rule_table(found.tried),
         "",
     ]
-    for state in ("spirals out", "goes round", "spirals in"):
-        names = [each.rule for each in shown if state_of(each.radius) == state]
-        if names:
-            lines.append(f"With this step {listed(names)} {state}.")
+    lines += states_text(shown, "With this step")
     inward = [each for each in shown if each.radius < 1 - 1e-9]
     if inward:
         best = min(inward, key=lambda each: each.radius ** (1 / each.evaluations))

@@ -45,9 +45,50 @@ def _optimistic(J: Array, eta: float, d: int, rule: Any) -> Array:
     return np.block([[np.eye(n) - 2 * eta * J, eta * J], [np.eye(n), np.zeros((n, n))]])
 
 
+def _from_the_past(J: Array, eta: float, d: int, rule: Any) -> Array:
+    """θ ← θ - ηJ (θ - ηw) with w what J (θ - ηw) was in the last step (Gidel et al. 2019, algorithm 3): of (θ, w)."""
+    eye = np.eye(len(J))
+    return np.block([[eye - eta * J, eta**2 * J], [J, -eta * J]])
+
+
+def _negative_momentum(J: Array, eta: float, d: int, rule: Any) -> Array:
+    """Each player in turn: u ← βu + Jθ, θ ← θ - ηu (Gidel et al. 2019, "Negative momentum", eq. 8): of (θ, u)."""
+    n = len(J)
+    turns = np.eye(2 * n)
+    for player in (range(d), range(d, n)):
+        turn = np.eye(2 * n)
+        for i in player:
+            turn[n + i, :n], turn[n + i, n + i] = J[i], rule.beta
+            turn[i, :n] -= eta * J[i]
+            turn[i, n + i] = -eta * rule.beta
+        turns = turn @ turns
+    return turns
+
+
+def _lookahead(J: Array, eta: float, d: int, rule: Any) -> Array:
+    """1 + α (Aᵏ - 1), A the inner rule's map (Chavdarova et al. 2021, section 3)."""
+    inner = MAPS[rule.inner.name](J, eta, d, rule.inner)
+    eye = np.eye(len(inner))
+    found: Array = eye + rule.alpha * (np.linalg.matrix_power(inner, rule.k) - eye)
+    return found
+
+
+def _hamiltonian(J: Array, eta: float, d: int, rule: Any) -> Array:
+    """1 - ηJᵀJ, Balduzzi et al. 2018, section 3."""
+    found: Array = np.eye(len(J)) - eta * J.T @ J
+    return found
+
+
+def _symplectic(J: Array, eta: float, d: int, rule: Any) -> Array:
+    """1 - η (1 + λAᵀ) J with A = (J - Jᵀ)/2, Balduzzi et al. 2018, algorithm 1; λ is positive at a zero."""
+    eye = np.eye(len(J))
+    found: Array = eye - eta * (eye + 0.5 * rule.strength * (J.T - J)) @ J
+    return found
+
+
 def _consensus(J: Array, eta: float, d: int, rule: Any) -> Array:
     """1 - η (J + γJᵀJ), Mescheder et al. 2017; on a rotation the radius is √((1 - ηγ)² + η²)."""
-    found: Array = np.eye(len(J)) - eta * (J + getattr(rule, "gamma", 0.5) * J.T @ J)
+    found: Array = np.eye(len(J)) - eta * (J + rule.gamma * J.T @ J)
     return found
 
 
@@ -66,7 +107,12 @@ MAPS: dict[str, Map] = {
     "alternating": _alternating,
     "extragradient": _extragradient,
     "optimistic": _optimistic,
+    "extrapolation-from-past": _from_the_past,
+    "negative-momentum": _negative_momentum,
+    "lookahead": _lookahead,
     "consensus": _consensus,
+    "hamiltonian": _hamiltonian,
+    "symplectic": _symplectic,
     "competitive": _competitive,
 }
 
@@ -82,7 +128,8 @@ def on_paper(rule: Rule, J: Array, players: tuple[int, int]) -> Array | None:
     players : (int, int)
         P_D and P_G.
     """
-    if rule.name not in MAPS:
+    inner = getattr(rule, "inner", rule)
+    if rule.name not in MAPS or inner.name not in ("alternating", "simultaneous", rule.name):
         return None
     found: Array = np.linalg.eigvals(MAPS[rule.name](J, rule.rates[0], players[0], rule))
     return found

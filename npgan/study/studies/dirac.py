@@ -44,6 +44,7 @@ from npgan.study.studies.smallest import (
     rule_table,
     rules_of,
     state_of,
+    states_text,
     try_rule,
 )
 from npgan.study.studies.study import Study
@@ -249,10 +250,7 @@ def tell(found: DiracStudy) -> str:
             )
     lines += ["", f"Rules with step size {found.lr:g}, on the minimax game:", "", rule_table(found.tried), ""]
     plain = [each for each in found.tried if each.on == "no penalty" and not each.problem]
-    for state in ("spirals out", "goes round", "spirals in"):
-        names = [each.rule for each in plain if state_of(each.radius) == state]
-        if names:
-            lines.append(f"Without a penalty {listed(names)} {state}.")
+    lines += states_text(plain, "Without a penalty")
     return paragraphs(*lines)
 
 

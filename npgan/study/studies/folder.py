@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -106,27 +105,6 @@ def read_config(path: Path, studies: Mapping[str, Study]) -> tuple[Study, dict[s
     if not isinstance(settings, dict) or not isinstance(made, dict):
         raise ConfigError(f"{path}: settings and environment are tables in the config.toml of a study")
     return study, settings, made
-
-
-def parse(settings: list[str]) -> dict[str, Any]:
-    """Return ``["lr=0.1", "losses=minimax,hinge"]`` as a dict: a value is TOML, a list with commas, or a text."""
-    found: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {setting!r} is not key=value, such as lr=0.1")
-        found[key.strip()] = _value(text.strip())
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        parsed = {}
-    if len(parsed) == 1:
-        return parsed["value"]
-    return [_value(part.strip()) for part in text.split(",")] if "," in text else text
 
 
 def free_folder(parent: Path, name: str) -> Path:

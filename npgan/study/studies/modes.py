@@ -21,6 +21,7 @@ from npgan.options import find, whole
 from npgan.study.studies.drawing import paragraphs, table
 from npgan.study.studies.modes_drawing import draw_modes, film_modes
 from npgan.study.studies.quality import quality
+from npgan.study.studies.settings import parse, settled
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import TOYS, Toy, penalties_of
 
@@ -122,7 +123,7 @@ def modes(
     plain: bool = True,
     seeds: int = 5,
     steps: int = 0,
-    width: int = 0,
+    changes: Sequence[str] = (),
     looks: int = 24,
     seed: int = 0,
 ) -> ModesStudy:
@@ -138,8 +139,10 @@ def modes(
         Train the plain GAN too.
     seeds : int
         How many, from `seed` on.
-    steps, width : int
+    steps : int
         0 for the preset's.
+    changes : sequence of str
+        To the preset: ``"depth=3"``, ``"lr=1e-3"``, ``"ema=0"``; see `Toy`.
     looks : int
         How often to look at the samples, and frames of the film.
     seed : int
@@ -149,9 +152,8 @@ def modes(
     ConfigError
         A setting makes no sense.
     """
-    preset = dict(find("data", PRESETS, data))
+    preset = settled("changes", dict(find("data", PRESETS, data)), parse(list(changes)))
     preset["steps"] = whole("steps", steps) or preset["steps"]
-    preset["width"] = whole("width", width) or preset["width"]
     for name in losses:
         find("loss", LOSSES, name)
     for name in rules:

@@ -46,7 +46,7 @@ def _table(found: Any) -> Figure:
     modes.set_xlim(-0.5, len(found.means) + 0.5)
     high.axvline(95, color=GREY, linewidth=1)
     high.set_xlim(-2, 102)
-    divergence.set_xlim(left=-0.02)
+    divergence.set_xlim(left=-0.03 * divergence.get_xlim()[1])
     styled(modes, "Modes captured", f"of {len(found.means)}")
     styled(high, "High quality (line: 95 %)", "% of samples")
     styled(divergence, "KL to the mixture's shares", "nats")

@@ -14,7 +14,7 @@ from npgan.game import RULES, DifferentiableGame, Rule, get_rule
 from npgan.options import find
 from npgan.study.spectrum import map_spectrum
 from npgan.study.studies.closed import distance, on_paper
-from npgan.study.studies.drawing import BLACK, GREY, complex_text, gap_text, logarithmic, look, styled, table
+from npgan.study.studies.drawing import BLACK, GREY, complex_text, gap_text, listed, logarithmic, look, styled, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,21 +125,35 @@ def rule_table(tried: Sequence[Tried]) -> str:
     rows = []
     for each in tried:
         if each.problem:
-            rows.append([f"{each.rule}, {each.on}", "-", "-", "-", "-", each.problem])
+            rows.append([_label(each), "-", "-", "-", "-", each.problem])
             continue
         leading = each.multipliers[int(np.argmax(np.abs(each.multipliers)))]
         rows.append(
             [
-                f"{each.rule}, {each.on}",
+                _label(each),
                 complex_text(complex(leading)),
                 f"{each.radius:.6f}",
-                f"{each.period:.1f}" if np.isfinite(each.period) else "none",
+                f"{each.period:.1f}" if each.period < 1e6 else "none",
                 f"{each.evaluations:g}",
                 "no formula" if each.formula is None else gap_text(each.disagreement),
             ]
         )
     header = ["rule", "leading multiplier", "radius", "steps a turn", "gradients a step", "off the formula"]
     return table(header, rows)
+
+
+def _label(each: Tried) -> str:
+    return f"{each.rule}, {each.on}" if each.on else each.rule
+
+
+def states_text(tried: Sequence[Tried], where: str) -> list[str]:
+    """Return a sentence for each thing that rules do."""
+    found = []
+    for state in ("spirals out", "goes round", "spirals in"):
+        names = [each.rule for each in tried if not each.problem and state_of(each.radius) == state]
+        if names:
+            found.append(f"{where} it {state} with {listed(names)}.")
+    return found
 
 
 def state_of(radius: float, slack: float = 1e-9) -> str:
@@ -177,6 +191,9 @@ def draw_distances(axes: Axes, tried: Sequence[Tried]) -> None:
         if not each.problem:
             length = np.linalg.norm(each.trajectory, axis=1)
             axes.plot(np.arange(len(length)) * each.evaluations, length, label=each.rule, **look(i))
+    ends = [(len(each.trajectory) - 1) * each.evaluations for each in tried if not each.problem]
+    if ends:  # dear rules go on beyond the picture
+        axes.set_xlim(0, 1.5 * float(np.median(ends)) or 1.0)
     logarithmic(axes)
     styled(axes, "Distance to the equilibrium", "evaluations of the whole gradient", "distance (weights)")
 

@@ -10,12 +10,12 @@ import pytest
 from npgan.errors import CheckpointError, ConfigError
 from npgan.study.studies import STUDIES
 from npgan.study.studies.drawing import new_figure
-from npgan.study.studies.folder import carry_out, free_folder, parse, plain, read_config
+from npgan.study.studies.folder import carry_out, free_folder, plain, read_config
 from npgan.study.studies.study import Study
 
 TINY = {
     "landscape": {"width": 4, "batch": 8, "steps": 6, "checkpoints": 4, "grid": 3, "arrows": 2},
-    "modes": {"steps": 4, "seeds": 2, "width": 8, "looks": 2, "rules": ("simultaneous",)},
+    "modes": {"steps": 4, "seeds": 2, "changes": ("width=8",), "looks": 2, "rules": ("simultaneous",)},
     "spectrum": {"width": 3, "batch": 16, "steps": 6, "checkpoints": 2, "ahead": 4},
     "field": {
         **{"width": 8, "batch": 16, "steps": 4, "checkpoints": 2, "inner": 2},
@@ -84,34 +84,6 @@ def run(*, count: int = 3, rate: float = 0.5, names: tuple[str, ...] = ("a",), f
 TOY = Study("toy", "", run, lambda found: f"{found.values.sum()}", lambda found: {"one": new_figure()}, 1)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"cuont": 3}, "no setting 'cuont'; did you mean 'count'"),
-        ({"seed": 3}, "nothing in it is random"),
-        ({"count": 2.5}, "count is 2.5, expected a whole number"),
-        ({"rate": "fast"}, "rate is 'fast', expected a finite number"),
-        ({"names": {"a": 1}}, "names is {'a': 1}, expected a list"),
-        ({"names": [1]}, r"names\[0\] is 1, expected a text"),
-        ({"flag": 1}, "flag is 1, expected true or false"),
-    ],
-)
-def test_settings_that_make_no_sense(given, message):
-    with pytest.raises(ConfigError, match=message):
-        TOY.settings(given)
-
-
-def test_settings():
-    assert TOY.settings({"rate": 2, "names": ["a", "b"]}) == {
-        "count": 3,
-        "rate": 2.0,
-        "names": ("a", "b"),
-        "flag": False,
-    }
-    assert TOY.settings({"names": "b"})["names"] == ("b",)
-    assert TOY.settings({"names": ""})["names"] == ()
-
-
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "file").touch()
@@ -122,20 +94,6 @@ def test_nothing_is_written_over(tmp_path):
     with pytest.raises(CheckpointError, match="cannot make the folder"):
         carry_out(TOY, {}, tmp_path / "here" / "file" / "below")
     assert free_folder(tmp_path, "here") == tmp_path / "here-2"
-
-
-def test_values_on_the_command_line():
-    assert parse(["a=1", "b=0.5", "c=minimax,hinge", "d=1,2.5", "e=r1 gamma=0.1", "f=true", "g=[1, 2]"]) == {
-        "a": 1,
-        "b": 0.5,
-        "c": ["minimax", "hinge"],
-        "d": [1, 2.5],
-        "e": "r1 gamma=0.1",
-        "f": True,
-        "g": [1, 2],
-    }
-    with pytest.raises(ConfigError, match="is not key=value"):
-        parse(["a"])
 
 
 def test_json_of_everything():

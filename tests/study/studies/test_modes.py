@@ -7,7 +7,7 @@ from npgan.errors import ConfigError, NonFiniteError
 from npgan.study.studies.modes import MODES, PRESETS, interval, modes
 from npgan.study.studies.toy import Toy
 
-TINY = {"steps": 4, "seeds": 2, "width": 8, "looks": 2}
+TINY = {"steps": 4, "seeds": 2, "changes": ("width=8",), "looks": 2}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,7 @@ def test_a_run_that_does_not_stay_finite(monkeypatch):
         ({"penalties": ["r3"]}, "penalty is 'r3'"),
         ({"rules": ["?"]}, "expected one of"),
         ({"seeds": 0}, "seeds is 0"),
+        ({"changes": ["dept=3"]}, "did you mean 'depth'"),
     ],
 )
 def test_nonsense(settings, message):

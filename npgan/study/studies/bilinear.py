@@ -177,9 +177,11 @@ def tell(found: BilinearStudy) -> str:
 def draw(found: BilinearStudy) -> dict[str, Figure]:
     """Return the figures: trajectories, and eigenvalues with radii."""
     shown = [each for each in found.tried if not each.problem]
-    columns = min(5, max(3, len(shown)))
+    columns = max(1, min(5, len(shown)))
     paths = new_figure(
-        3.2 * columns, 3.5 * -(-len(shown) // columns), f"The game x·y, update rules with step {found.lr:g}"
+        3.2 * max(2, columns),
+        3.5 * max(1, -(-len(shown) // columns)),
+        f"The game x·y, update rules with step {found.lr:g}",
     )
     for i, (axes, each) in enumerate(zip(panels(paths, len(shown), columns), shown, strict=True)):
         draw_field(axes, found.axis, found.field, ("y, of D", "x, of G"))

@@ -264,9 +264,9 @@ def draw(found: DiracStudy) -> dict[str, Figure]:
         draw_path(axes, each.trajectory, i)
         axes.set_title(each.name, fontsize=12)
     shown = [each for each in found.tried if each.on == "no penalty" and not each.problem]
-    columns = min(5, max(3, len(shown)))
+    columns = max(1, min(5, len(shown)))
     title = f"Dirac-GAN, minimax, update rules with step {found.lr:g}"
-    rules = new_figure(3.2 * columns, 3.5 * -(-len(shown) // columns), title)
+    rules = new_figure(3.2 * max(2, columns), 3.5 * max(1, -(-len(shown) // columns)), title)
     for i, (axes, one) in enumerate(zip(panels(rules, len(shown), columns), shown, strict=True)):
         draw_field(axes, found.axis, found.methods[0].field, names)
         draw_path(axes, one.trajectory, i)

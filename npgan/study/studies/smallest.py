@@ -64,6 +64,8 @@ def rules_of(names: Sequence[str]) -> list[str]:
         return list(RULES)
     for name in names:
         find("rule", RULES, name)
+    if not names:
+        raise ConfigError(f'rules is empty, expected "all", or some of {", ".join(RULES)}')
     return list(names)
 
 
@@ -193,7 +195,7 @@ def draw_distances(axes: Axes, tried: Sequence[Tried]) -> None:
             axes.plot(np.arange(len(length)) * each.evaluations, length, label=each.rule, **look(i))
     ends = [(len(each.trajectory) - 1) * each.evaluations for each in tried if not each.problem]
     if ends:  # dear rules go on beyond the picture
-        axes.set_xlim(0, 1.5 * float(np.median(ends)) or 1.0)
+        axes.set_xlim(0, min(1.5 * float(np.median(ends)), max(ends)) or 1.0)
     logarithmic(axes)
     styled(axes, "Distance to the equilibrium", "evaluations of the whole gradient", "distance (weights)")
 

@@ -344,6 +344,7 @@ def _run(found: SpectrumStudy) -> Figure:
             steps, values, label=label, linewidth=2, color=look(k)["color"], linestyle="-" if k else ":", **marker
         )
     radius.axhline(0, color=GREY, linewidth=1.2)
+    radius.set_yscale("symlog", linthresh=1e-2)  # both signs, and thousandths beside a factor of seven
     radius.legend(fontsize=10)
     styled(radius, "Growth of a distance", "step", "factor a step, less 1")
     turning.plot(steps, [each.flow.real.max() for each in found.checkpoints], label="fastest growth", **line, **look(0))
@@ -352,13 +353,15 @@ def _run(found: SpectrumStudy) -> Figure:
     )
     turning.plot(steps, [-each.flow.real.min() for each in found.checkpoints], label="fastest decay", **line, **look(2))
     turning.set_yscale("symlog", linthresh=1e-2)
-    turning.legend(fontsize=10)
+    turning.set_ylim(top=6 * turning.get_ylim()[1])
+    turning.legend(fontsize=10, loc="upper center")
     styled(turning, "The flow", "step", "rate (1 / time)")
     state.plot(steps, [each.potential for each in found.checkpoints], label="symmetric share of J", **line, **look(0))
     state.plot(steps, [each.leading_d for each in found.checkpoints], label="D's part in what leads", **line, **look(1))
     state.plot(steps, [each.high for each in found.checkpoints], label="samples of high quality", **line, **look(2))
-    state.set_ylim(-0.02, 1.02)
-    state.legend(fontsize=10)
+    state.set_ylim(-0.02, 1.38)
+    state.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    state.legend(fontsize=10, loc="upper center")
     styled(state, "Who turns, and how good it is", "step", "share")
     return figure
 

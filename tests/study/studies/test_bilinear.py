@@ -37,6 +37,8 @@ def test_the_formulas_are_those_that_are_published():
         assert np.abs(values).max() == pytest.approx(radius, abs=1e-6), name
 
 
-def test_a_start_at_rest():
+def test_nonsense():
+    with pytest.raises(ConfigError, match="rules is empty"):
+        bilinear(rules=())
     with pytest.raises(ConfigError, match="nothing would move"):
         bilinear(start_g=0.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError
-from npgan.study.studies.landscape import LANDSCAPE, landscape
+from npgan.study.studies.landscape import LANDSCAPE, _slice, landscape
 from npgan.study.studies.toy import Toy
 
 TINY = {"width": 4, "batch": 8, "steps": 9, "checkpoints": 10, "grid": 5, "arrows": 3, "penalty": "r1 gamma=0.1"}
@@ -38,6 +38,17 @@ def test_the_runs_plane_holds_most_of_it(found):
     assert each.explained > 0.5
     assert len(each.path) == len(found.steps) == 10
     assert sum(part.explained <= each.explained + 1e-12 for part in found.slices) == 3
+
+
+def test_arrows_lead_down_each_players_own_loss(toy):
+    game = toy.point()
+    end, (p_d, _) = game.theta, game.sizes
+    d1, d2 = np.zeros(game.size), np.zeros(game.size)
+    d1[2], d2[p_d + 1] = 1, 1  # a weight of D, and one of G
+    found = _slice("", "", game, end, np.stack([end + d1, end]), d1, d2, 1e-4, 3, 1)
+    assert found.part_d == (1.0, 0.0)
+    slopes = (found.loss_d[2, 1] - found.loss_d[0, 1]) / 2e-4, (found.loss_g[1, 2] - found.loss_g[1, 0]) / 2e-4
+    np.testing.assert_allclose(found.arrows[0, 0], [-slopes[0], -slopes[1]], rtol=1e-5)
 
 
 def test_path_angle(found, toy):

@@ -345,6 +345,8 @@ def _run(found: SpectrumStudy) -> Figure:
         )
     radius.axhline(0, color=GREY, linewidth=1.2)
     radius.set_yscale("symlog", linthresh=1e-2)  # both signs, and thousandths beside a factor of seven
+    seen = [getattr(each, what) - 1 for each in found.checkpoints for what in ("foretold", "measured", "later")]
+    radius.set_ylim(1.6 * min(-0.005, *seen), 1.6 * max(0.005, *seen))
     radius.legend(fontsize=10)
     styled(radius, "Growth of a distance", "step", "factor a step, less 1")
     turning.plot(steps, [each.flow.real.max() for each in found.checkpoints], label="fastest growth", **line, **look(0))

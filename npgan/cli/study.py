@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npgan.cli.options import PRINTING, Debug, Json
+from npgan.cli.compiling import compilation_announced
+from npgan.cli.options import PRINTING, Debug, Json, Threads
 from npgan.cli.output import say, say_json, say_table, time_text
 from npgan.errors import ConfigError
 
@@ -55,6 +56,7 @@ def study(
             rich_help_panel=_WHERE,
         ),
     ] = None,
+    threads: Threads = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
     ] = False,
@@ -74,7 +76,7 @@ def study(
         chosen, saved, made = read_config(config, STUDIES)
         if name is not None and name != chosen.name:
             raise ConfigError(f"{config} is of the study {chosen.name}, not of {name}; leave the name out")
-        if not quiet:
+        if not (quiet or as_json):
             _compare(made)
         given = {**saved, **given}
     elif name is None:
@@ -95,12 +97,12 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
 
     chosen.settings(given)  # before anything is said, made or waited for
     out = free_folder(Path("runs"), f"study-{chosen.name}") if out is None else out
-    quiet = quiet or as_json
-    if not quiet:
+    if not (quiet or as_json):
         say(f"study {chosen.name}: {chosen.summary}")
         say(f"takes about {time_text(chosen.seconds)} with its own settings on two cores")
     began = perf_counter()
-    written = carry_out(chosen, given, out)
+    with compilation_announced(quiet=quiet, error=as_json):
+        written = carry_out(chosen, given, out)
     if as_json:
         say_json({"study": chosen.name, "folder": str(written.folder), "files": written.files, "text": written.text})
     elif not quiet:

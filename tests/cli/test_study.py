@@ -18,10 +18,10 @@ def test_list_and_show(cli):
 
 def test_run_and_repeat(cli, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    result = cli("study", "dirac", *TINY, "--out", first)
+    result = cli("study", "bilinear", *TINY, "--set", "rates=2", "--out", first)
     assert result.code == 0
     assert "takes about" in result.out
-    assert "The Dirac-GAN" in result.out
+    assert "The bilinear game" in result.out
     assert "Repeat it with" in result.out
     again = cli("study", "--config", first / "config.toml", "--out", second, "--json")
     assert again.json["text"] in result.out

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,12 @@ def carry_out(study: Study, settings: Mapping[str, Any], out: Path) -> Written:
 
     chosen = study.settings(settings)
     _make(out)
-    result = study.run(**chosen)
+    try:
+        result = study.run(**chosen)
+    except BaseException:
+        with suppress(OSError):
+            out.rmdir()
+        raise
     text = study.tell(result)
     files = ["config.toml", "numbers.json", "text.txt"]
     write_atomically(out / "config.toml", config_text(study, chosen).encode())

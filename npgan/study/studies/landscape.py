@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from npgan.backend.base import Array
+from npgan.errors import NonFiniteError
 from npgan.game import BatchGame
 from npgan.options import number, whole
 from npgan.study.spectrum import flow_spectrum
@@ -172,7 +173,10 @@ def landscape(
         if step < steps:
             toy.step(step)
     run, game, end = np.array(path), toy.point(), path[-1]
-    length = float(np.linalg.norm(end)) * number("reach", reach, above=0)
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(end)) * number("reach", reach, above=0)
+    if not np.isfinite(length):
+        raise NonFiniteError(f"the weights overflow within {steps:,} steps; give a lower lr")
     slices = []
     for name, meaning, d1, d2, far in _planes(toy, game, run, length, seed):
         slices.append(_slice(name, meaning, game, end, run, d1, d2, far, grid, arrows))

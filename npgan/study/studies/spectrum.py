@@ -274,10 +274,14 @@ def tell(found: SpectrumStudy) -> str:
         f"Over {found.ahead} steps the growth a step is {lasting:.0%} of that in the first, in the median: the weights "
         "move on, and the direction that grows turns away from the one that was followed."
     )
-    turning = "less" if last.potential > first.potential else "more"
-    lines.append(
-        f"The symmetric share of J went from {first.potential:.0%} to {last.potential:.0%}: {turning} of it rotates."
-    )
+    shares = [f"{each.potential:.0%}" for each in (first, last)]
+    if "nan%" in shares:
+        lines.append("At one end of the run J is 0: nothing moves there.")
+    elif shares[0] == shares[1]:
+        lines.append(f"The symmetric share of J is {shares[0]} at both ends of the run.")
+    else:
+        turning = "less" if last.potential > first.potential else "more"
+        lines.append(f"The symmetric share of J went from {shares[0]} to {shares[1]}: {turning} of it rotates.")
     return paragraphs(*lines)
 
 

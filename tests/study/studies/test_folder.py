@@ -96,6 +96,12 @@ def test_nothing_is_written_over(tmp_path):
     assert free_folder(tmp_path, "here") == tmp_path / "here-2"
 
 
+def test_a_study_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        carry_out(Study("toy", "", lambda: 1 / 0, str, dict, 1), {}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_json_of_everything():
     found = plain({"a": np.array([1 + 2j]), "b": float("nan"), "c": (np.float64(0.5), None), "d": -np.inf, "e": 1j})
     assert found == {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npgan.errors import ConfigError
+from npgan.errors import ConfigError, NonFiniteError
 from npgan.study.studies.landscape import LANDSCAPE, _slice, landscape
 from npgan.study.studies.toy import Toy
 
@@ -67,6 +67,11 @@ def test_the_text(found):
     text = LANDSCAPE.tell(found)
     assert "From step 0: the cosine of the path angle is" in text
     assert "Eigenvectors: the" in text
+
+
+def test_weights_that_overflow():
+    with pytest.raises(NonFiniteError):
+        landscape(**{**TINY, "lr": 1e200})
 
 
 def test_nonsense():

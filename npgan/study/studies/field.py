@@ -25,12 +25,12 @@ from npgan.optimizers import get_optimizer
 from npgan.options import find, number, whole
 from npgan.study.studies.density import GeneratorDensity
 from npgan.study.studies.drawing import listed, paragraphs, table
-from npgan.study.studies.field_drawing import draw_field_study
+from npgan.study.studies.field_drawing import draw_field
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 @dataclass(frozen=True)
@@ -295,11 +295,6 @@ def tell(found: FieldStudy) -> str:
     return paragraphs(*lines)
 
 
-def draw(found: FieldStudy) -> dict[str, Figure]:
-    """Return the figures: D beside D*, the gradients on the samples, and the errors through training."""
-    return draw_field_study(found)
-
-
 FIELD = Study(
-    "field", "D's map, G's manifold, and the gradient on samples beside the best one's", field, tell, draw, 40
+    "field", "D's map, G's manifold, and the gradient on samples beside the best one's", field, tell, draw_field, 40
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SHOWN = 4  # checkpoints in a figure of maps
 
 
-def draw_field_study(found: Any) -> dict[str, Figure]:
+def draw_field(found: Any) -> dict[str, Figure]:
     """Return the figures of a `FieldStudy`."""
     return {"maps": _maps(found), "gradients": _gradients(found), "errors": _errors(found)}
 

@@ -21,26 +21,18 @@ from npgan.backend.base import Array
 from npgan.errors import NonFiniteError
 from npgan.game import BatchGame
 from npgan.options import number, whole
-from npgan.study.spectrum import flow_spectrum
+from npgan.study.studies.directions import planes
 from npgan.study.studies.drawing import (
-    BLACK,
-    GREY,
-    RED,
-    SEQUENTIAL,
-    legend_below,
     listed,
-    logarithmic,
-    look,
-    new_figure,
     paragraphs,
-    styled,
     table,
 )
+from npgan.study.studies.landscape_drawing import draw_landscape
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 @dataclass(frozen=True)
@@ -178,57 +170,11 @@ def landscape(
     if not np.isfinite(length):
         raise NonFiniteError(f"the weights overflow within {steps:,} steps; give a lower lr")
     slices = []
-    for name, meaning, d1, d2, far in _planes(toy, game, run, length, seed):
+    for name, meaning, d1, d2, far in planes(toy, game, run, length, seed):
         slices.append(_slice(name, meaning, game, end, run, d1, d2, far, grid, arrows))
     starts = np.unique(np.rint(np.linspace(0, len(marks) - 1, 4)).astype(int))[:-1]
     angles = [_angle(game, int(marks[i]), run[i], end) for i in starts]
     return LandscapeStudy(marks, slices, angles)
-
-
-def _planes(
-    toy: Toy, game: BatchGame, run: Array, length: float, seed: int
-) -> list[tuple[str, str, Array, Array, float | None]]:
-    draw = toy.backend.random(seed).generator("directions")
-    first, second = _orthonormal(_scaled(toy, draw, run[-1]), _scaled(toy, draw, run[-1]))
-    found: list[tuple[str, str, Array, Array, float | None]] = [
-        ("random", "two random directions, scaled like each layer's weights", first, second, length)
-    ]
-    game.load(run[-1])
-    flow = flow_spectrum(game, order="modulus")
-    value, vector = flow.values[0], flow.eigen.vectors[:, 0]
-    if abs(value.imag) > 1e-12:
-        pair = _orthonormal(vector.real, vector.imag)
-        meaning = f"the plane in which the fastest mode turns, {value.real:.3g} ± {abs(value.imag):.3g}i"
-    else:
-        following = flow.eigen.vectors[:, 1]
-        other = following.real if np.linalg.norm(following.real) > 1e-6 else following.imag
-        pair = _orthonormal(vector.real, other)
-        meaning = f"the two fastest modes of the flow, the first {value.real:.3g}"
-    found.append(("eigenvectors", meaning, *pair, 0.2 * length))
-    _, sizes, components = np.linalg.svd(run - run.mean(axis=0), full_matrices=False)
-    shares = sizes**2 / (sizes**2).sum()
-    meaning = f"the run's first two principal components, {shares[0]:.0%} and {shares[1]:.0%} of its variance"
-    found.append(("run", meaning, components[0], components[1], None))
-    return found
-
-
-def _scaled(toy: Toy, draw: np.random.Generator, end: Array) -> Array:
-    """Return a random direction whose part in each array of weights is as long as these are."""
-    parts, start = [], 0
-    for network in (toy.game.discriminator, toy.game.generator):
-        for low, high in network.layout.ranges().values():
-            part = draw.normal(size=high - low)
-            size = np.linalg.norm(end[start + low : start + high])
-            parts.append(part * (size / np.linalg.norm(part)))
-        start += network.size
-    found: Array = np.concatenate(parts)
-    return found
-
-
-def _orthonormal(first: Array, second: Array) -> tuple[Array, Array]:
-    first = first / np.linalg.norm(first)
-    second = second - (first @ second) * first
-    return first, second / np.linalg.norm(second)
 
 
 def _slice(
@@ -343,54 +289,6 @@ def tell(found: LandscapeStudy) -> str:
     return paragraphs(*lines)
 
 
-def draw(found: LandscapeStudy) -> dict[str, Figure]:
-    """Return the figures: the slices of both losses, and the path angles."""
-    from matplotlib.colors import BoundaryNorm
-
-    figure = new_figure(
-        4.6 * len(found.slices), 8.4, "Slices of both losses; arrows: where the players go; red: the run"
-    )
-    rows = figure.subplots(2, len(found.slices), squeeze=False)
-    for k, each in enumerate(found.slices):
-        for axes, values, player in ((rows[0, k], each.loss_d, "D"), (rows[1, k], each.loss_g, "G")):
-            # Levels are quantiles, as a few corners would else take all the colours; the bar has their values.
-            levels = np.unique(np.quantile(values, np.linspace(0, 1, 16)))
-            levels = levels if len(levels) > 1 else levels[0] + np.array([0.0, 1e-12])
-            norm = BoundaryNorm(levels, 256)
-            filled = axes.contourf(*each.axes, values.T, levels=levels, cmap=SEQUENTIAL, norm=norm)
-            bar = figure.colorbar(filled, ax=axes, ticks=levels[:: max(1, len(levels) // 5)], format="%.4g")
-            bar.ax.tick_params(labelsize=9)
-            lengths = np.linalg.norm(each.arrows, axis=2)
-            unit = each.arrows / np.where(lengths > 0, lengths, 1.0)[..., None]
-            a, b = np.meshgrid(*each.coarse, indexing="ij")
-            axes.quiver(a, b, unit[..., 0], unit[..., 1], color="white", scale=24, width=0.005, pivot="mid")
-            axes.plot(each.path[:, 0], each.path[:, 1], color=RED, linewidth=1.6)
-            axes.plot(0, 0, "o", color=RED, markeredgecolor=BLACK, markersize=9, clip_on=False)
-            axes.set_xlim(each.axes[0][0], each.axes[0][-1])
-            axes.set_ylim(each.axes[1][0], each.axes[1][-1])
-            part = each.part_d[0], each.part_d[1]
-            x, y = (f"{word} direction (D's part {p:.0%})" for word, p in zip(("first", "second"), part, strict=True))
-            styled(axes, f"loss of {player}: {each.name}", x, y, grid=False)
-    lines = new_figure(14, 5.2, f"The field on the line from a checkpoint (0) to step {found.steps[-1]:,} (1)")
-    together, players, norm_axes = lines.subplots(1, 3)
-    for i, one in enumerate(found.angles):
-        together.plot(one.along, one.cosine, linewidth=2, label=f"from step {one.step:,}", **look(i))
-        norm_axes.plot(one.along, one.norm, linewidth=2, **look(i))
-        for k, dash in enumerate(("-", "--")):
-            players.plot(one.along, one.players[k], linewidth=2, color=look(i)["color"], linestyle=dash)
-    top = min(1.05, 1.2 * max(float(np.abs([one.cosine, *one.players]).max()) for one in found.angles))
-    for axes in (together, players):
-        axes.axhline(0, color=GREY, linewidth=1)
-        axes.set_ylim(-top, top)
-    for axes in (together, players, norm_axes):
-        axes.axvline(1, color=GREY, linewidth=1)
-        axes.set_xticks([-0.5, 0, 0.5, 1, 1.5])
-    logarithmic(norm_axes)
-    styled(together, "Path angle", "part of the way", "cosine between -v and the line")
-    styled(players, "Each player's (D: solid, G: dashed)", "part of the way", "cosine between -v and the line")
-    styled(norm_axes, "How strong the field is", "part of the way", "|v|")
-    legend_below(lines, together, 4)
-    return {"slices": figure, "path": lines}
-
-
-LANDSCAPE = Study("landscape", "2-D slices of both losses, and the path angle of the run", landscape, tell, draw, 20)
+LANDSCAPE = Study(
+    "landscape", "2-D slices of both losses, and the path angle of the run", landscape, tell, draw_landscape, 20
+)

@@ -34,8 +34,8 @@ _SHOWN = 600  # in the film
 _COMMON = {"loss": "non-saturating", "rule": "alternating", "batch": 256, "latent": 2, "beta1": 0.5, "beta2": 0.999}
 
 # Depth sharpens G's borders between modes, R1 keeps all modes, and the falling rate with the average settles on them.
-# Measured: ring-8, seeds 0 to 4: 8 modes with every seed, 95.7 ± 0.5 % of high quality, 95.3 % at worst. grid-25, seed 0
-# alone: 25 modes and 89 %; twice gamma and 20,000 steps gave 86 %, so it is not time that is wanting.
+# Measured: ring-8, seeds 0 to 4: 8 modes with every seed, 95.7 ± 0.5 % of high quality, 95.3 % at worst. grid-25, with
+# seed 0 alone: 25 modes and 89 %; twice gamma and 20,000 steps gave 86 %, so it is not time that is wanting.
 PRESETS: dict[str, dict[str, Any]] = {
     "ring-8": {
         **_COMMON,

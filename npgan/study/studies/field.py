@@ -246,19 +246,18 @@ def _felt(name: str, t: Array, slope: Array) -> Array:
 
 def _gone_on(toy: Toy, step: int, copy: int, inner: int) -> Network:
     """Return a copy of D after `inner` steps of its own against G as it is, with Adam's memory as it is."""
-    game, fast = toy.game, toy.fast
-    assert fast is not None
+    game = toy.game
     D = game.discriminator
-    memory = fast.D.optimizer
+    memory = toy.D.optimizer
     kept, moments = D.theta.copy(), {name: part.copy() for name, part in memory.state().items()}
     adam = get_optimizer("adam", D.size, D.dtype, backend=toy.backend, betas=(memory.beta1, memory.beta2))  # type: ignore[attr-defined]
     adam.load_state(moments, memory.t)
     for i in range(inner):
         draw = (step * 1009 + copy) * 4096 + i  # of streams that training does not use
         game.generate(toy.noise(toy.batch, draw, "copies/latent"), None, draw, training=False)
-        game.discriminator_gradient(fast.D.gradient, toy.real(toy.batch, draw, "copies"), None, draw, training=False)
+        game.discriminator_gradient(toy.D.gradient, toy.real(toy.batch, draw, "copies"), None, draw, training=False)
         with D.write() as theta:
-            adam.step(theta, fast.D.gradient, toy.rate(step))
+            adam.step(theta, toy.D.gradient, toy.rate(step))
     gone = D.clone()
     D.load(kept)
     return gone

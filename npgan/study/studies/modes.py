@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgan.backend.base import Array
-from npgan.errors import ConfigError, NonFiniteError
+from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
 from npgan.game import RULES
 from npgan.losses import LOSSES
 from npgan.options import find, whole
+from npgan.study.rules import interval
 from npgan.study.studies.drawing import paragraphs, table
 from npgan.study.studies.modes_drawing import draw_modes, film_modes
 from npgan.study.studies.quality import quality
@@ -195,7 +196,7 @@ def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int]
                 if i == 0:
                     film[at] = samples[:_SHOWN]
                 at += 1
-        except NonFiniteError as error:
+        except (NonFiniteError, ConvergenceError) as error:
             divergence[i] = np.inf
             problems.append(f"seed {seed}: {error}")
         except ConfigError as error:
@@ -207,9 +208,9 @@ def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int]
         last_modes,
         last_high,
         divergence,
-        interval(last_modes),
-        interval(last_high),
-        interval(divergence),
+        _mean(last_modes),
+        _mean(last_high),
+        _mean(divergence),
         modes_by_step,
         high_by_step,
         film,
@@ -217,14 +218,12 @@ def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int]
     )
 
 
-def interval(values: Array) -> tuple[float, float]:
-    """Return the mean of values (S,), and half of its 95 % interval by Student's t, NaN of one value."""
-    from scipy.special import stdtrit
-
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2 or not np.isfinite(values).all():
-        return mean, float("nan")
-    return mean, float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
+def _mean(values: Array) -> tuple[float, float]:
+    """Return the mean of values (S,) and half of its 95 % interval, NaN of one value or of infinite ones."""
+    if not np.isfinite(values).all():
+        return float(np.mean(values)), float("nan")
+    found = interval(np.asarray(values, np.float64), axis=0)
+    return float(found.mean), float(found.high - found.mean)
 
 
 def tell(found: ModesStudy) -> str:

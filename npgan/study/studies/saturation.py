@@ -227,12 +227,11 @@ def _checkpoints(steps: int, count: int) -> Array:
 
 
 def _train_discriminator(toy: Toy, step: int) -> None:
-    game, fast = toy.game, toy.fast
-    assert fast is not None
+    game = toy.game
     x, z = toy.draws(step)
     game.generate(z, None, step)
-    game.discriminator_gradient(fast.D.gradient, x, None, step)
-    fast.D.update(step)
+    game.discriminator_gradient(toy.D.gradient, x, None, step)
+    toy.D.update(step)
 
 
 def _look(toy: Toy, names: Sequence[str]) -> tuple[float, float, float, Array, Array, float]:

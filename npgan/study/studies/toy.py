@@ -11,12 +11,13 @@ from npgan.backend import get_backend
 from npgan.backend.base import Array
 from npgan.data.mixture import Mixture, grid, ring
 from npgan.errors import ConfigError
-from npgan.game import Alternating, BatchGame, Game, Latent, Player, get_rule
+from npgan.game import Alternating, BatchGame, Game, Latent, MiniBatches, Player
+from npgan.game.rules import make_rule
 from npgan.layers import Dense, LeakyReLU, Tanh
 from npgan.layers.base import Layer
 from npgan.losses import get_loss
 from npgan.network import Network
-from npgan.optimizers import Ema, get_optimizer, get_schedule
+from npgan.optimizers import Ema, Schedule, get_optimizer, get_schedule
 from npgan.options import find, number, whole
 from npgan.penalties import GradientPenalty, get_penalty
 
@@ -37,7 +38,7 @@ class Toy:
     penalty : str
         See `penalties_of`: ``"r1 gamma=0.1"``, or ``"none"``.
     rule : str
-        A key of `RULES`. ``"alternating"`` runs on the fast path of training, `Alternating`.
+        A key of `RULES`.
     width, depth : int
         Of the hidden layers of both players.
     latent : int
@@ -70,6 +71,9 @@ class Toy:
     ----------
     mixture : Mixture
     game : Game
+    D, G : Player
+    rule : Rule
+        What moves them; `step` makes its alternating steps on the fast path of training.
     """
 
     def __init__(
@@ -107,7 +111,14 @@ class Toy:
         options: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
         G = Network([*layers, Dense(2)], self.latent.shape, name="G", **options)
         D = Network([*layers, Dense(1)], (2,), name="D", **options)
-        fast = rule == "alternating"
+        own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
+        self.ema = Ema(G.size, dtype, decay=ema, backend=self.backend) if ema else None
+        self.rate = _schedule(schedule, number("lr", lr, above=0), whole("steps", steps, least=1))
+        self.D, self.G = (
+            Player(n, get_optimizer(optimizer, n.size, n.dtype, backend=self.backend, **own), self.rate, ema=average)
+            for n, average in ((D, None), (G, self.ema))
+        )
+        self.rule = make_rule(rule, (self.D.optimizer, self.G.optimizer), (lr, lr))
         self.game = Game(
             G,
             D,
@@ -115,28 +126,12 @@ class Toy:
             self.batch,
             penalties=penalties_of(penalty),
             random=self.random,
-            order=order if fast else 2,
+            order=2 if self.rule.second_order else order,
         )
-        self.ema = Ema(G.size, dtype, decay=ema, backend=self.backend) if ema else None
-        if schedule == "cosine":
-            self.rate = get_schedule("cosine", lr=lr, steps=whole("steps", steps, least=1), end=lr / 100)
-        elif schedule == "constant":
-            self.rate = get_schedule("constant", lr=lr)
-        else:
-            raise ConfigError(f'schedule is {schedule!r}, expected "constant" or "cosine"')
-        own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
-        self.fast: Alternating | None = None
-        if fast:
-            players = [
-                Player(n, get_optimizer(optimizer, n.size, n.dtype, backend=self.backend, **own), self.rate)
-                for n in (G, D)
-            ]
-            self.fast = Alternating(self.game, players[0], players[1], self.latent, self.random)
-        x, z = self.draws(0)
-        point = self.game.on(x, z)
-        self.rule = get_rule(rule, point, lr=number("lr", lr, above=0), optimizer=optimizer, optimizer_options=own)
-        if self.fast is not None:  # one memory, whoever moves
-            self.rule.optimizers = self.fast.D.optimizer, self.fast.G.optimizer
+        where = self.G, self.D, self.latent, self.random
+        self._moving = (
+            Alternating(self.game, *where) if rule == "alternating" else MiniBatches(self.game, self.rule, *where)
+        )
 
     # ---------------------------------------------------------------- draws
 
@@ -171,28 +166,32 @@ class Toy:
         NonFiniteError
             A gradient is not finite.
         """
-        if self.fast is not None:
-            self.fast.step(step, lambda turn: (self.real(self.batch, turn), None))
-        else:
-            x, z = self.draws(step)
-            rate = self.rate(step) / self.rate(0)
-            with self.rule.scaled(rate):
-                self.rule.step(self.game.on(x, z, step=step, training=True))
-        if self.ema is not None:
-            self.ema.update(self.game.generator.theta)
+        self._moving.step(step, lambda turn: (self.real(self.batch, turn), None))
 
     def generator(self) -> Network:
-        """Return the network that samples are drawn from: G, or a copy with the average of its weights."""
-        G = self.game.generator
-        if self.ema is None or not self.ema.t:
+        """Return what samples are drawn from: G, or a copy with the average of its weights, where there is one."""
+        G, average = self.game.generator, None
+        if self.ema is not None and self.ema.t:
+            average = self.ema.mean
+        elif self.rule.average is not None and self.rule.t:
+            average = self.rule.average[self.game.discriminator.size :]
+        if average is None:
             return G
         averaged = G.clone()
-        averaged.load(self.ema.mean)
+        averaged.load(average)
         return averaged
 
     def samples(self, n: int, stream: str = "samples") -> Array:
         """Return n generated samples (n, 2), of the same latents at every step."""
         return self.generator()(self.noise(n, 0, stream))
+
+
+def _schedule(name: str, lr: float, steps: int) -> Schedule:
+    if name == "cosine":
+        return get_schedule("cosine", lr=lr, steps=steps, end=lr / 100)
+    if name == "constant":
+        return get_schedule("constant", lr=lr)
+    raise ConfigError(f'schedule is {name!r}, expected "constant" or "cosine"')
 
 
 def penalties_of(text: str) -> list[GradientPenalty]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
-from npgan.study.studies.modes import MODES, PRESETS, interval, modes
+from npgan.study.studies.modes import MODES, PRESETS, _mean, modes
 from npgan.study.studies.toy import Toy
 
 TINY = {"steps": 4, "seeds": 2, "changes": ("width=8",), "looks": 2}
@@ -40,12 +40,12 @@ def test_the_film_is_of_the_samples(found):
     np.testing.assert_array_equal(toy.samples(2500)[:600], found.rows[0].film[-1])
 
 
-def test_interval():
+def test_means():
     # Of 1 to 5: the mean 3, t(4, 0.975) = 2.776445, deviation √2.5.
-    assert interval(np.arange(1.0, 6.0)) == pytest.approx((3.0, 2.776445 * np.sqrt(2.5 / 5)))
-    assert interval(np.array([2.0]))[0] == 2.0
-    assert np.isnan(interval(np.array([2.0]))[1])
-    assert np.isnan(interval(np.array([2.0, np.inf]))[1])
+    assert _mean(np.arange(1.0, 6.0)) == pytest.approx((3.0, 2.776445 * np.sqrt(2.5 / 5)))
+    assert _mean(np.array([2.0]))[0] == 2.0
+    assert np.isnan(_mean(np.array([2.0]))[1])
+    assert np.isnan(_mean(np.array([2.0, np.inf]))[1])
 
 
 def test_a_run_that_does_not_stay_finite(monkeypatch):

@@ -290,4 +290,4 @@ def draw(found: DiracStudy) -> dict[str, Figure]:
     return {"methods": methods, "rules": rules, "eigenvalues": figure}
 
 
-DIRAC = Study("dirac", "the smallest GAN: every loss, penalty and rule beside its closed form", dirac, tell, draw, 5)
+DIRAC = Study("dirac", "the smallest GAN: every loss, penalty and rule beside its closed form", dirac, tell, draw, 10)

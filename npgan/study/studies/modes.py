@@ -16,6 +16,7 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
 from npgan.game import RULES
+from npgan.game.averaged import Averaging
 from npgan.losses import LOSSES
 from npgan.options import find, whole
 from npgan.study.rules import interval
@@ -169,6 +170,9 @@ def modes(
         ways["plain GAN"] = {**PLAIN, "steps": preset["steps"], "width": preset["width"]}
     for kind, names in (("loss", losses), ("penalty", penalties), ("rule", rules)):
         ways |= {f"{kind} {name}": {**preset, kind: name} for name in names if name != preset[kind]}
+    for way in ways.values():
+        if issubclass(RULES[way["rule"]], Averaging):  # the rule's own average is what is to be seen
+            way["ema"] = 0.0
     marks = np.unique(np.rint(np.linspace(1, preset["steps"], whole("looks", looks, least=1)))).astype(np.int64)
     marks[-1] = preset["steps"]
     rows = [_row(name, data, way, several, marks) for name, way in ways.items()]

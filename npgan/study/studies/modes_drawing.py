@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FILMED = 4  # ways of training, beside each other
+_SHADED = 5  # more ways than that would hide each other
 
 
 def draw_modes(found: Any) -> dict[str, Figure]:
@@ -39,9 +40,8 @@ def _table(found: Any) -> Figure:
             if np.isfinite(mean):
                 error = None if np.isnan(half) else half
                 axes.errorbar(mean, i, xerr=error, fmt="D", color=RED, capsize=4, markersize=6, linewidth=1.8)
-        axes.margins(y=0.2)
     modes.set_yticks(range(count), [row.name for row in found.rows])
-    modes.invert_yaxis()
+    modes.set_ylim(count - 0.4, -0.6)
     modes.axvline(len(found.means), color=GREY, linewidth=1)
     modes.set_xlim(-0.5, len(found.means) + 0.5)
     high.axvline(95, color=GREY, linewidth=1)
@@ -60,11 +60,16 @@ def _table(found: Any) -> Figure:
 
 
 def _run(found: Any) -> Figure:
-    figure = new_figure(12, 5, f"{found.data} through training (mean over seeds; shaded: all seeds)")
+    shaded = len(found.rows) <= _SHADED
+    shading = "; shaded: all seeds" if shaded else ""
+    figure = new_figure(12, 5, f"{found.data} through training (mean over seeds{shading})")
     modes, high = figure.subplots(1, 2)
     for i, row in enumerate(found.rows):
         for axes, values in ((modes, row.modes_by_step), (high, 100 * row.high_by_step)):
-            axes.fill_between(found.steps, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"])
+            if shaded:
+                axes.fill_between(
+                    found.steps, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"]
+                )
             axes.plot(found.steps, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
     high.axhline(95, color=GREY, linewidth=1)
     high.set_ylim(-2, 102)
@@ -97,5 +102,11 @@ def _cloud(axes: Axes, found: Any, row: Any, frame: int) -> None:
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
     count, good = row.modes_by_step[0, frame], row.high_by_step[0, frame]
-    styled(axes, f"{row.name}\n{count} modes, {good:.0%} good", "first coordinate", "second coordinate", grid=False)
+    styled(
+        axes,
+        f"{row.name}\n{count} mode{'' if count == 1 else 's'}, {good:.0%} good",
+        "first coordinate",
+        "second coordinate",
+        grid=False,
+    )
     axes.label_outer()

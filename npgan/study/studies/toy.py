@@ -119,6 +119,8 @@ class Toy:
             for n, average in ((D, None), (G, self.ema))
         )
         self.rule = make_rule(rule, (self.D.optimizer, self.G.optimizer), (lr, lr))
+        if self.rule.average is not None and self.ema is not None:
+            raise ConfigError(f"ema is {ema}, but the rule, {rule}, averages already; leave one of the two out")
         self.game = Game(
             G,
             D,

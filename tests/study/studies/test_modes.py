@@ -12,15 +12,16 @@ TINY = {"steps": 4, "seeds": 2, "changes": ("width=8",), "looks": 2}
 
 @pytest.fixture(scope="module")
 def found():
-    return modes(**TINY, losses=["hinge", "non-saturating"], rules=["simultaneous"])
+    return modes(**TINY, losses=["hinge", "non-saturating"], rules=["simultaneous", "ema"])
 
 
 def test_rows(found):
     # The preset's own loss is not trained twice.
     assert [row.name for row in found.rows] == [
-        *("preset", "plain GAN", "loss hinge", "penalty none", "rule simultaneous"),
+        *("preset", "plain GAN", "loss hinge", "penalty none", "rule simultaneous", "rule ema"),
     ]
     assert found.rows[2].settings == {**found.rows[0].settings, "loss": "hinge"}
+    assert found.rows[-1].settings["ema"] == 0.0  # the rule's own average, instead of the preset's
     assert list(found.steps) == [1, 4]
     for row in found.rows:
         assert row.high.shape == row.modes.shape == (2,)

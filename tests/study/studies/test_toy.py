@@ -48,6 +48,16 @@ def test_schedule_and_average():
     assert not np.array_equal(toy.samples(4), toy.game.generator(toy.noise(4, 0, "samples")))
 
 
+def test_an_average_of_the_rules_own():
+    toy = Toy(**TINY, rule="averaging", lr=0.1)
+    for step in range(3):
+        toy.step(step)
+    _, of_g = toy.point().split(toy.rule.average)
+    np.testing.assert_array_equal(toy.generator().theta, of_g)
+    with pytest.raises(ConfigError, match="averages already"):
+        Toy(**TINY, rule="averaging", ema=0.9)
+
+
 def test_penalties():
     assert penalties_of("none") == []
     assert penalties_of("r1 gamma=0.5 every=4")[0].every == 4

@@ -17,6 +17,7 @@ from npgan.cli.info import info
 from npgan.cli.options import debugging
 from npgan.cli.recipes import recipes
 from npgan.cli.sample import sample
+from npgan.cli.study import study
 from npgan.cli.train import train
 from npgan.errors import ConfigError, DTypeError, NpganError
 
@@ -81,6 +82,12 @@ _EXAMPLES: dict[Callable[..., None], str] = {
   npgan bench layers -k "conv 4/2" --rounds 41     the recipes' strided layers
   npgan bench all --json now.json --plot now.png   everything, in an hour
   npgan bench compare before.json now.json         what got slower?""",
+    study: """
+  npgan study                                      all of them
+  npgan study dirac                                the smallest GAN, beside its closed forms
+  npgan study saturation --set losses=minimax,non-saturating
+  npgan study modes --set data=grid-25 --seed 1
+  npgan study --config runs/study-dirac/config.toml""",
     info: "",
 }
 

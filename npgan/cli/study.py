@@ -1,0 +1,138 @@
+"""``npgan study``: an experiment on the gradients of the minimax game, with its pictures, numbers and a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npgan.cli.compiling import compilation_announced
+from npgan.cli.options import PRINTING, Debug, Json, Threads
+from npgan.cli.output import say, say_json, say_table, time_text
+from npgan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from npgan.study.studies import Study
+
+_WHERE = "Where it is written"
+
+
+def study(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Which study; without one, all are listed.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Repeat the study of this config.toml, with the same bits on the same machine.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, such as lr=0.1 or losses=minimax,hinge; may be given again. --show lists them.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="S", help="Of all that is random: the same as --set seed=S.", show_default=False),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", metavar="", help="Print the study's settings instead of running it.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder that does not exist. Default: runs/study-NAME, with a number where that exists.",
+            show_default=False,
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    threads: Threads = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Study the gradients of the minimax game, and leave plots, numbers and a text in a folder."""
+    from npgan.options import find
+    from npgan.study.studies import STUDIES
+    from npgan.study.studies.folder import read_config
+    from npgan.study.studies.settings import parse
+
+    given = parse(settings or [])
+    if seed is not None:
+        given["seed"] = seed
+    if config is not None:
+        chosen, saved, made = read_config(config, STUDIES)
+        if name is not None and name != chosen.name:
+            raise ConfigError(f"{config} is of the study {chosen.name}, not of {name}; leave the name out")
+        if not (quiet or as_json):
+            _compare(made)
+        given = {**saved, **given}
+    elif name is None:
+        _list(STUDIES, as_json)
+        return
+    else:
+        chosen = find("study", STUDIES, name)
+    if show:
+        _show(chosen, given, as_json)
+    else:
+        _carry_out(chosen, given, out, quiet, as_json)
+
+
+def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bool, as_json: bool) -> None:
+    from time import perf_counter
+
+    from npgan.study.studies.folder import carry_out, free_folder
+
+    chosen.settings(given)  # before anything is said, made or waited for
+    out = free_folder(Path("runs"), f"study-{chosen.name}") if out is None else out
+    if not (quiet or as_json):
+        say(f"study {chosen.name}: {chosen.summary}")
+        say(f"takes about {time_text(chosen.seconds)} with its own settings on two cores")
+    began = perf_counter()
+    with compilation_announced(quiet=quiet, error=as_json):
+        written = carry_out(chosen, given, out)
+    if as_json:
+        say_json({"study": chosen.name, "folder": str(written.folder), "files": written.files, "text": written.text})
+    elif not quiet:
+        say(f"\n{written.text}\n")
+        say(f"{written.folder} has {', '.join(written.files)} ({time_text(perf_counter() - began)})")
+        say(f"Repeat it with `npgan study --config {written.folder / 'config.toml'}`.")
+
+
+def _compare(made: dict[str, Any]) -> None:
+    """Say what is not as it was when the config was written."""
+    from npgan.backend import get_backend
+    from npgan.training.folder import environment, environment_changes
+
+    for line in environment_changes(made, environment(get_backend("cpu"))) if made else []:
+        say(line)
+
+
+def _list(studies: dict[str, Study], as_json: bool) -> None:
+    if as_json:
+        say_json([{"name": s.name, "summary": s.summary, "settings": s.defaults()} for s in studies.values()])
+        return
+    say_table([(s.name, f"{s.summary} (about {time_text(s.seconds)})") for s in studies.values()])
+    say("\nRun one with `npgan study NAME`; see its settings with `npgan study NAME --show`.")
+
+
+def _show(chosen: Study, given: dict[str, Any], as_json: bool) -> None:
+    values = chosen.settings(given)
+    if as_json:
+        say_json(values)
+        return
+    say_table(
+        [(key, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)) for key, value in values.items()]
+    )

@@ -1,0 +1,112 @@
+"""The figures and the film of the study of modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from npgan.backend.base import Array
+from npgan.study.studies.drawing import GREY, RED, SKY, legend_below, look, new_figure, panels, pixels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FILMED = 4  # ways of training, beside each other
+_SHADED = 5  # more ways than that would hide each other
+
+
+def draw_modes(found: Any) -> dict[str, Figure]:
+    """Return the figures of a `ModesStudy`."""
+    return {"table": _table(found), "run": _run(found), "samples": _samples(found, -1)}
+
+
+def film_modes(found: Any) -> dict[str, list[Array]]:
+    """Return the frames of the film of samples."""
+    return {"samples": [pixels(_samples(found, i)) for i in range(len(found.steps))]}
+
+
+def _table(found: Any) -> Figure:
+    count = len(found.rows)
+    figure = new_figure(12, 1.6 + 0.55 * count, f"{found.data}, {len(found.seeds)} seeds, {found.steps[-1]:,} steps")
+    modes, high, divergence = figure.subplots(1, 3, sharey=True)
+    for axes, what, scale in ((modes, "modes", 1), (high, "high", 100), (divergence, "divergence", 1)):
+        for i, row in enumerate(found.rows):
+            values = scale * np.asarray(getattr(row, what), float)
+            mean, half = (scale * part for part in getattr(row, f"mean_{what}"))
+            seen = np.isfinite(values)
+            axes.plot(values[seen], np.full(seen.sum(), i), "o", color=SKY, markersize=7, alpha=0.8)
+            if np.isfinite(mean):
+                error = None if np.isnan(half) else half
+                axes.errorbar(mean, i, xerr=error, fmt="D", color=RED, capsize=4, markersize=6, linewidth=1.8)
+    modes.set_yticks(range(count), [row.name for row in found.rows])
+    modes.set_ylim(count - 0.4, -0.6)
+    modes.axvline(len(found.means), color=GREY, linewidth=1)
+    modes.set_xlim(-0.5, len(found.means) + 0.5)
+    high.axvline(95, color=GREY, linewidth=1)
+    high.set_xlim(-2, 102)
+    divergence.set_xlim(left=-0.03 * divergence.get_xlim()[1])
+    styled(modes, "Modes captured", f"of {len(found.means)}")
+    styled(high, "High quality (line: 95 %)", "% of samples")
+    styled(divergence, "KL to the mixture's shares", "nats")
+    for axes, word in ((modes, "seeds"), (modes, "mean, 95 %")):
+        if word == "seeds":
+            axes.plot([], [], "o", color=SKY, label="a seed")
+        else:
+            axes.errorbar([], [], xerr=[], fmt="D", color=RED, capsize=4, label="mean with its 95 % interval")
+    legend_below(figure, modes, 2)
+    return figure
+
+
+def _run(found: Any) -> Figure:
+    shaded = len(found.rows) <= _SHADED
+    shading = "; shaded: all seeds" if shaded else ""
+    figure = new_figure(12, 5, f"{found.data} through training (mean over seeds{shading})")
+    modes, high = figure.subplots(1, 2)
+    for i, row in enumerate(found.rows):
+        for axes, values in ((modes, row.modes_by_step), (high, 100 * row.high_by_step)):
+            if shaded:
+                axes.fill_between(
+                    found.steps, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"]
+                )
+            axes.plot(found.steps, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
+    high.axhline(95, color=GREY, linewidth=1)
+    high.set_ylim(-2, 102)
+    modes.set_ylim(-0.3, len(found.means) + 0.6)
+    styled(modes, "Modes captured", "step", f"modes of {len(found.means)}")
+    styled(high, "High quality (line: 95 %)", "step", "% of samples")
+    legend_below(figure, modes, 4)
+    return figure
+
+
+def _samples(found: Any, frame: int) -> Figure:
+    rows = found.rows[:_FILMED]
+    figure = new_figure(3.7 * len(rows), 4.5, f"{found.data}, seed {found.seeds[0]}, step {found.steps[frame]:,}")
+    for axes, row in zip(panels(figure, len(rows), len(rows), sharex=True, sharey=True), rows, strict=True):
+        _cloud(axes, found, row, frame)
+    return figure
+
+
+def _cloud(axes: Axes, found: Any, row: Any, frame: int) -> None:
+    from matplotlib.collections import EllipseCollection
+
+    width = 6 * found.deviation  # three deviations to either side
+    rings = EllipseCollection(
+        width, width, 0, units="xy", offsets=found.means, transOffset=axes.transData, facecolors="none", edgecolors=GREY
+    )
+    axes.add_collection(rings)
+    axes.plot(row.film[frame, :, 0], row.film[frame, :, 1], ".", color=RED, markersize=3, alpha=0.6)
+    reach = 1.3 * float(np.abs(found.means).max())
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    count, good = row.modes_by_step[0, frame], row.high_by_step[0, frame]
+    styled(
+        axes,
+        f"{row.name}\n{count} mode{'' if count == 1 else 's'}, {good:.0%} good",
+        "first coordinate",
+        "second coordinate",
+        grid=False,
+    )
+    axes.label_outer()

@@ -1,0 +1,58 @@
+"""``npgan study`` from the command line."""
+
+from npgan.study.studies import STUDIES
+
+TINY = ("--set", "steps=5", "--set", "grid=3", "--set", "rules=simultaneous,alternating")
+
+
+def test_list_and_show(cli):
+    text = cli("study").out
+    for name, study in STUDIES.items():
+        assert name in text
+        assert study.summary in text
+    assert {each["name"] for each in cli("study", "--json").json} == set(STUDIES)
+    shown = cli("study", "dirac", "--show", "--set", "lr=0.1").out
+    assert "lr       0.1" in shown
+    assert cli("study", "dirac", "--show", "--json").json["gammas"] == [0.3, 1.0]
+
+
+def test_run_and_repeat(cli, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    result = cli("study", "bilinear", *TINY, "--set", "rates=2", "--out", first)
+    assert result.code == 0
+    assert "takes about" in result.out
+    assert "The bilinear game" in result.out
+    assert "Repeat it with" in result.out
+    again = cli("study", "--config", first / "config.toml", "--out", second, "--json")
+    assert again.json["text"] in result.out
+    for file in again.json["files"]:
+        assert (first / file).read_bytes() == (second / file).read_bytes()
+
+
+def test_quiet(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = cli("study", "bilinear", *TINY, "--set", "rates=2", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert (tmp_path / "runs/study-bilinear/numbers.json").is_file()
+
+
+def test_mistakes(cli, tmp_path):
+    unknown = cli("study", "dirca")
+    assert unknown.code == 2
+    assert "study is 'dirca'; did you mean 'dirac'? expected one of dirac, bilinear" in unknown.err
+    for arguments, message in (
+        (("dirac", "--set", "lt=1"), "has no setting 'lt'"),
+        (("dirac", "--set", "lr"), "is not key=value"),
+        (("dirac", "--seed", "1"), "nothing in it is random"),
+        (("dirac", "--set", "lr=fast"), "expected a finite number"),
+        (("--config", tmp_path / "none.toml"), "cannot read"),
+    ):
+        result = cli("study", *arguments, "--out", tmp_path / "out")
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err
+        assert not (tmp_path / "out").exists()
+    other = cli("study", "bilinear", *TINY, "--set", "rates=2", "--out", tmp_path / "there", "--quiet")
+    assert other.code == 0
+    result = cli("study", "dirac", "--config", tmp_path / "there/config.toml")
+    assert result.code == 2
+    assert "is of the study bilinear, not of dirac" in result.err

@@ -96,7 +96,10 @@ class Alternating:
             "grad_norm_d": norm_d,
             "grad_norm_g": norm_g,
         }
-        return {**found, "penalty": game.penalty} if game.penalties else found
+        turns = range(step * self.n_critic, (step + 1) * self.n_critic)
+        if any(each.due(turn) for each in game.penalties for turn in turns):  # else it is of an earlier step
+            found["penalty"] = game.penalty
+        return found
 
     def _take_turn(self, player: Player, turn: Turn, step: int) -> tuple[float, float]:
         """Compute a player's gradient and update it; where something is not finite, find out what and stop."""

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
-from npgan.game import Latent
+from npgan.game import Alternating, Game, Latent, Player
+from npgan.layers import Dense, LeakyReLU
+from npgan.losses import get_loss
+from npgan.network import Network
+from npgan.optimizers import get_optimizer, get_schedule
+from npgan.penalties import get_penalty
 
 
 class Spy:
@@ -224,3 +229,18 @@ def test_the_critic_stops_at_the_turn_that_is_bad(table):
     before = stops(made, rule, "step 6, D's turn: D/0 Dense: x of forward is nan", data=data)
     np.testing.assert_array_equal(made.G.theta, before[0])
     assert not np.array_equal(made.D.theta, before[1])  # the turn before it was sound
+
+
+def test_a_lazy_penalty_is_reported_in_the_steps_that_evaluate_it():
+    # Not the number of an earlier step, which a resumed run does not have.
+    draw = np.random.default_rng(0)
+    G, D = (
+        Network([Dense(3), LeakyReLU(), Dense(n)], (2,), dtype="float64", name=name) for n, name in ((2, "G"), (1, "D"))
+    )
+    game = Game(G, D, get_loss("non-saturating"), 4, penalties=[get_penalty("r1", gamma=1.0, every=4)])
+    players = [Player(n, get_optimizer("sgd", n.size, n.dtype), get_schedule("constant", lr=0.1)) for n in (G, D)]
+    for n_critic, reported in ((1, [0, 4]), (3, [0, 1, 2, 4, 5])):  # of turns 0, 4, 8, 12, ...
+        rule = Alternating(game, *players, Latent((2,)), G.backend.random(0), n_critic=n_critic)
+        x = draw.normal(size=(4, 2))
+        found = [rule.step(step, lambda turn, x=x: (x, None)) for step in range(6)]
+        assert [step for step, each in enumerate(found) if "penalty" in each] == reported

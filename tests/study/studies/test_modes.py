@@ -1,5 +1,7 @@
 """Modes over seeds: intervals, what goes wrong in a run, and that runs are those of the engine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,13 @@ def test_a_run_that_does_not_stay_finite(monkeypatch):
 def test_nonsense(settings, message):
     with pytest.raises(ConfigError, match=message):
         modes(**{**TINY, **settings})
+
+
+@pytest.mark.parametrize(
+    ("count", "high", "better"), [(8.0, 0.9, True), (8.0, 0.5, False), (3.0, 0.99, False), (8.0, 0.6, False)]
+)
+def test_a_way_that_loses_modes_is_not_better(found, count, high, better):
+    # Samples of one mode alone are easily of high quality.
+    preset = replace(found.rows[0], mean_modes=(8.0, 0.0), mean_high=(0.6, 0.0))
+    other = replace(found.rows[1], mean_modes=(count, 0.0), mean_high=(high, 0.0))
+    assert ("plain GAN does better than the preset" in MODES.tell(replace(found, rows=[preset, other]))) == better

@@ -29,7 +29,11 @@ def film_modes(found: Any) -> dict[str, list[Array]]:
 
 def _table(found: Any) -> Figure:
     count = len(found.rows)
-    figure = new_figure(12, 1.6 + 0.55 * count, f"{found.data}, {len(found.seeds)} seeds, {found.steps[-1]:,} steps")
+    figure = new_figure(
+        12,
+        1.6 + 0.55 * count,
+        f"{found.data}, {len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}, {found.steps[-1]:,} steps",
+    )
     modes, high, divergence = figure.subplots(1, 3, sharey=True)
     for axes, what, scale in ((modes, "modes", 1), (high, "high", 100), (divergence, "divergence", 1)):
         for i, row in enumerate(found.rows):

@@ -11,6 +11,7 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples
+from npgan.kernels.bend import bend, bend_slope
 
 _F = np.float32
 _EXPONENTIAL = 10  # what one costs, in elements that are merely read and written
@@ -23,30 +24,19 @@ def _each(compiled: Any, cost: int, *arrays_and_options: Any) -> None:
 
 
 @kernel
-def _relu(start, stop, y, x):  # type: ignore[no-untyped-def]
-    y, x = y[start:stop], x[start:stop]
-    zero = y.dtype.type(0)
-    for i in range(y.size):
-        v = x[i]
-        y[i] = zero if v <= 0 else v
-
-
-@kernel
 def _leaky_relu(start, stop, y, x, slope):  # type: ignore[no-untyped-def]
     y, x = y[start:stop], x[start:stop]
     slope = y.dtype.type(slope)
     for i in range(y.size):
-        v = x[i]
-        y[i] = v if v > 0 else slope * v
+        y[i] = bend(x[i], slope)
 
 
 @kernel
 def _leaky_relu_backward(start, stop, dx, dy, y, slope):  # type: ignore[no-untyped-def]
     dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
-    one, slope = dx.dtype.type(1), dx.dtype.type(slope)
+    slope = dx.dtype.type(slope)
     for i in range(dx.size):
-        v = y[i]
-        dx[i] = dy[i] * (one if v > 0 else (slope if v <= 0 else v))
+        dx[i] = dy[i] * bend_slope(y[i], slope)
 
 
 @kernel
@@ -181,7 +171,7 @@ def _softplus_rbackward(start, stop, rdx, rdy, dy, rx, y):  # type: ignore[no-un
 
 def relu(y: Array, x: Array) -> None:
     """y = x where x > 0, else 0."""
-    _each(_relu, 1, y, x)
+    leaky_relu(y, x, 0.0)
 
 
 def relu_backward(dx: Array, dy: Array, y: Array) -> None:

@@ -1,9 +1,8 @@
 """A tape, run by compiled code on threads that wait for it without sleeping.
 
-Waking a thread takes longer than such a sweep. So the workers, once invited, watch a word of memory for a
-millisecond after their last share, as OpenMP's threads do, and take a share within a microsecond. Nobody depends on
-them: a share that no worker has taken is done by the caller. A share's partial sums belong to its number, not to who
-computed it, so the same thread count gives the same bits.
+Waking a thread takes longer than such a sweep. So the workers, once invited, watch a word of memory for a millisecond
+after their last share, as OpenMP's threads do. Nobody depends on them: a share that no worker has taken is done by the
+caller. A share's partial sums belong to its number, not to who computed it, so the same thread count gives the same bits.
 """
 
 # mypy: disable-error-code="no-untyped-def"

@@ -27,7 +27,7 @@ def draw_landscape(found: Any) -> dict[str, Figure]:
     from matplotlib.colors import BoundaryNorm
 
     figure = new_figure(
-        4.6 * len(found.slices), 8.4, "Slices of both losses; arrows: where the players go; red: the run"
+        4.6 * len(found.slices), 8.4, "Slices of both losses; arrows: where the players go; orange: the run"
     )
     rows = figure.subplots(2, len(found.slices), squeeze=False)
     for k, each in enumerate(found.slices):

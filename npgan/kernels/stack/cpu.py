@@ -2,7 +2,7 @@
 
 Waking a thread takes longer than such a sweep. So the workers, once invited, watch a word of memory for a millisecond
 after their last share, as OpenMP's threads do. Nobody depends on them: a share that no worker has taken is done by the
-caller. A share's partial sums belong to its number, not to who computed it, so the same thread count gives the same bits.
+caller. A share's partial sums belong to its number, not to who computed it: the same thread count gives the same bits.
 """
 
 # mypy: disable-error-code="no-untyped-def"

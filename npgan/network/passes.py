@@ -5,22 +5,14 @@ Planned once, run as often as you like; nothing is allocated while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from npgan.backend.base import Array, Shape
-from npgan.errors import (
-    ConfigError,
-    DTypeError,
-    NpganError,
-    SecondOrderError,
-    ShapeError,
-    StalePassError,
-)
+from npgan.backend.base import Array
+from npgan.errors import ConfigError, NpganError, StalePassError
 from npgan.layers.base import Frame
+from npgan.network.checks import check_array, check_options, check_second_order, check_target, check_wishes
 from npgan.network.memory import Arena, Block, pack
 from npgan.network.planning import (
     Memory,
@@ -67,12 +59,7 @@ class Pass:
         name: str,
         fuse: bool = True,
     ) -> None:
-        if order not in (0, 1, 2):
-            raise ConfigError(f"order is {order!r}, expected 0 (forward only), 1 (and backward) or 2 (and R-maps)")
-        if keep not in ("needed", "all"):
-            raise ConfigError(f'keep is {keep!r}, expected "needed" or "all"')
-        if not isinstance(batch, int | np.integer) or batch < 1:
-            raise ConfigError(f"batch is {batch!r}, expected a whole number from 1")
+        check_options(batch, order, keep)
         self.network, self.batch, self.train, self.order, self.keep, self.name = (
             network,
             int(batch),
@@ -84,11 +71,7 @@ class Pass:
         self._program = network.trace(self.batch)
         self._ops = self._program.ops
         if order == 2:
-            for op in self._ops:
-                if not op.layer.second_order:
-                    raise SecondOrderError(
-                        f"{op.where} has no R-maps, so a Pass of order 2 cannot be planned through it"
-                    )
+            check_second_order(self._ops)
         fuse = fuse and keep == "needed" and network.backend.fuses
         runs = find_stacks(self._program) if fuse else []
         self._pairs = find_pairs(self._program, runs) if fuse and order < 2 else {}
@@ -261,8 +244,8 @@ class Pass:
                 "run forward again, or plan with keep='all'"
             )
         program, memory = self._program, self._memory
-        self._check(dy, program.output.spec.shape, self.network.dtype, "dy")
-        self._check_wishes(memory.gradients, dx=dx, dcondition=dcondition)
+        check_array(self, dy, program.output.spec.shape, self.network.dtype, "dy")
+        check_wishes(self, program, memory, dx=dx, dcondition=dcondition)
         wishes = (dtheta is not None, dx, dcondition)
         if wishes not in self._turns:
             self._turns[wishes] = backward_turns(program, memory, wishes)
@@ -342,7 +325,7 @@ class Pass:
                 raise ConfigError(f"{self}: {what} was given, but there is nothing real to differentiate by")
             self._take(value, memory.rvalues, given, what)
         if rtheta is not None:
-            self._check(rtheta, (self.network.size,), self.network.dtype, "rtheta")
+            check_array(self, rtheta, (self.network.size,), self.network.dtype, "rtheta")
             rtheta = self.network.backend.xp.ascontiguousarray(rtheta)
         self._rvector = rtheta
         self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
@@ -405,11 +388,11 @@ class Pass:
         program, memory, network = self._program, self._memory, self.network
         if self._ran != "backward":
             raise StalePassError(f"{self}: rbackward differentiates a backward, and none has run since forward")
-        self._check_wishes(memory.rgradients, rdx=rdx, rdcondition=rdcondition)
+        check_wishes(self, program, memory, rdx=rdx, rdcondition=rdcondition)
         wishes = (rdtheta is not None, rdx, rdcondition)
         rdtheta, views = self._weight_gradients(rdtheta, "rdtheta")
         if rdy is not None:
-            self._check(rdy, program.output.spec.shape, network.dtype, "rdy")
+            check_array(self, rdy, program.output.spec.shape, network.dtype, "rdy")
             self._view(program.output, memory.rgradients)[...] = rdy
         key = (wishes, self._moved, rdy is not None, self._rtheta is not None)
         if (key, self._wishes) not in self._turns:
@@ -516,11 +499,7 @@ class Pass:
         self._strided = None
         if vector is None:
             return None, None
-        self._check(vector, (self.network.size,), self.network.dtype, what)
-        if self.network.backend.xp.may_share_memory(vector, self.network.theta):
-            raise ConfigError(f"{self}: {what} is the network's own weights; give network.grad or another vector")
-        if not getattr(vector.flags, "writeable", True):  # CuPy's flags do not have it
-            raise ConfigError(f"{self}: {what} is read-only; give network.grad or another vector")
+        check_target(self, vector, what)
         if not vector.flags.c_contiguous:  # kernels want rows in one piece
             self._strided = (vector, vector.copy())
             vector = self._strided[1]
@@ -537,36 +516,13 @@ class Pass:
 
     def _take(self, value: Value, blocks: dict[Value, Block], given: Array, what: str) -> None:
         """Copy what the user gave into the Pass."""
-        dtype = self._memory.dtype(value.spec)
-        if dtype.kind == "i" and getattr(given, "dtype", None) is not None and given.dtype.kind in "iu":
-            self._check(given, value.spec.shape, given.dtype, what)
-        else:
-            self._check(given, value.spec.shape, dtype, what)
+        check_array(self, given, value.spec.shape, self._memory.dtype(value.spec), what)
         self._bound[blocks[value]][...] = given
-
-    def _check_wishes(self, gradients: Collection[Value], **wishes: bool) -> None:
-        values = (self._program.input, self._program.condition)
-        for (what, wish), value in zip(wishes.items(), values, strict=True):
-            if wish and (value is None or value not in gradients or not self._memory.flow.differentiable(value)):
-                raise ConfigError(
-                    f"{self}: {what} was asked for, but there is nothing real to differentiate by; give {what}=False"
-                )
 
     def _check_second_order(self) -> None:
         if self.order < 2:
             raise ConfigError(f"{self} was planned with order={self.order}; make it with order=2 for the R-maps")
         self._check_fresh()
-
-    def _check(self, given: Array, shape: Shape, dtype: np.dtype[Any], what: str) -> None:
-        backend = self.network.backend
-        if not isinstance(given, backend.xp.ndarray):
-            raise DTypeError(f"{self}: {what} is a {type(given).__name__}, expected an array of {backend.xp.__name__}")
-        if given.shape != shape:
-            raise ShapeError(f"{self}: {what} is {given.shape}, expected {shape}; no broadcasting here")
-        if given.dtype != dtype:
-            raise DTypeError(
-                f"{self}: {what} is {given.dtype}, expected {dtype}; convert it yourself, npgan never does so silently"
-            )
 
     def _check_fresh(self) -> None:
         if self._ran == "nothing":

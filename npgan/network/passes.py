@@ -6,25 +6,17 @@ Planned once, run as often as you like; nothing is allocated while it runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, NpganError, StalePassError
 from npgan.layers.base import Frame
-from npgan.network.checks import check_array, check_options, check_second_order, check_target, check_wishes
-from npgan.network.memory import Arena, Block, pack
-from npgan.network.planning import (
-    Memory,
-    Turn,
-    Wishes,
-    backward_turns,
-    rbackward_turns,
-    rforward_active,
-    unknown_gradients,
-)
+from npgan.network.checks import check_array, check_target, check_wishes
+from npgan.network.frames import Frames
+from npgan.network.memory import Arena, Block
+from npgan.network.pass_plan import PassPlan
+from npgan.network.planning import Wishes, rforward_active
 from npgan.network.program import Op, Value
-from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
 from npgan.network.tapes import Tape
 
 if TYPE_CHECKING:
@@ -59,41 +51,17 @@ class Pass:
         name: str,
         fuse: bool = True,
     ) -> None:
-        check_options(batch, order, keep)
-        self.network, self.batch, self.train, self.order, self.keep, self.name = (
-            network,
-            int(batch),
-            train,
-            order,
-            keep,
-            name,
-        )
-        self._program = network.trace(self.batch)
-        self._ops = self._program.ops
-        if order == 2:
-            check_second_order(self._ops)
-        fuse = fuse and keep == "needed" and network.backend.fuses
-        runs = find_stacks(self._program) if fuse else []
-        self._pairs = find_pairs(self._program, runs) if fuse and order < 2 else {}
-        calls = [*runs, *(range(i, i + 2) for i in self._pairs)]
-        self._memory = Memory(self._program, network.dtype, order, keep == "all", slots(self._program, calls))
-        self.nbytes = pack(self._memory.blocks())
-        self._stacks = Stacks(network, self._program, self._memory, runs)
-        self._forward_sweep = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self._pairs]
-        self._sweeps: dict[Any, Any] = {}  # the other maps', by what was asked for
+        self.network, self.train, self.order, self.keep, self.name = network, train, order, keep, name
+        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse)
+        self._program, self._memory, self._ops = self._plan.program, self._plan.memory, self._plan.ops
+        self.batch, self.nbytes = int(batch), self._plan.nbytes
         self.arena = arena if arena is not None else Arena(network.backend)
         self.arena.reserve(network.backend, self.nbytes)
         self._region: Array | None = None
-        self._flat = self._none = network.backend.empty((0,), network.dtype)  # the region, in the network's dtype
-        self._bound: dict[Block, Array] = {}
-        self._frames: list[Frame] = []
-        self._paired: list[Frame] = []  # the same, but where an operation does the activation after it
-        self._scratch: list[tuple[dict[str, Array], ...]] = []
-        self._turns: dict[Any, list[Turn]] = {}  # of backward and rbackward, by what was asked for
-        self._turn_targets: dict[int, tuple[Array | None, ...]] = {}
+        self._none = network.backend.empty((0,), network.dtype)
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
-        self._step = 0
+        self.step = 0
         self._ran = "nothing"
         self._wishes: Wishes = (False, False, False)  # of the last backward
         self._rwishes: Wishes = (False, False, False)  # of the last rbackward
@@ -103,44 +71,11 @@ class Pass:
         self._strided: tuple[Array, Array] | None = None  # a vector of gradients that is not in one piece, and a copy
 
     def _bind(self) -> None:
-        """Lay the blocks into the arena's region and hand them to the frames."""
+        """Take the arena's region, and lay the arrays into it."""
         region = self.arena.claim(self)
-        if region is self._region:
-            return
-        self._region = region
-        network, memory = self.network, self._memory
-        self._flat = region.view(network.dtype)
-        self._bound = {block: block.view(region) for block in memory.blocks()}
-        self._frames, self._scratch, self._turn_targets = [], [], {}
-        for op, saved, scratch in zip(self._ops, memory.saved, memory.scratch, strict=True):
-            f = Frame()
-            f.k, f.xp = network.backend.kernels, network.backend.xp
-            f.xs = tuple(self._view(x, memory.values) for x in op.inputs)
-            f.x = f.xs[0]
-            f.y = self._view(op.output, memory.values)
-            if op.output in memory.gradients:
-                f.dy = self._view(op.output, memory.gradients)
-            if op.output in memory.rvalues:
-                f.ry = self._view(op.output, memory.rvalues)
-            f.saved = {name: self._bound[block] for name, block in saved.items()}
-            path = network.relative(op.path)
-            f.w, f.state = network.weights_of(path), network.state_of(path)
-            f.dw = f.rw = f.rdw = f.dx = f.rx = f.rdx = f.rdy = None
-            f.dxs = f.rxs = f.rdxs = (None,) * len(op.inputs)
-            f.train, f.slope = self.train, None
-            f.uniform = _Uniform(self, f"{network.name}/{path}")
-            self._frames.append(f)
-            self._scratch.append(tuple({name: self._bound[b] for name, b in each.items()} for each in scratch))
-        self._paired = list(self._frames)
-        for i, slope in self._pairs.items():
-            self._paired[i] = f = copy(self._frames[i])
-            f.slope, f.y = slope, self._frames[i + 1].y
-            if self.order:
-                f.dz, f.dy = f.dy, self._frames[i + 1].dy
-        self._y = network.backend.read_only(self._view(self._program.output, memory.values))
-
-    def _view(self, value: Value, blocks: dict[Value, Block]) -> Array:
-        return self._bound[blocks[value.root]].reshape(value.spec.shape)
+        if region is not self._region:
+            self._region, self._frames = region, Frames(self, self._plan, region)
+            self._y = self.network.backend.read_only(self._frames.view(self._program.output, self._memory.values))
 
     # ---------------------------------------------------------------- first order
 
@@ -179,17 +114,17 @@ class Pass:
             self._take(self._program.condition, self._memory.values, condition, "condition")
         elif condition is not None:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
-        self._step = step
+        self.step = step
         update = self.train if update_stats is None else update_stats
-        sweep, frames = self._forward_sweep, self._paired
+        sweep, frames = self._plan.forward, self._frames.paired
         if self.watch is not None:
-            sweep, frames = list(range(len(self._ops))), self._frames
+            sweep, frames = list(range(len(self._ops))), self._frames.each
         for i in sweep:
             if isinstance(i, Tape):
                 self._play(i)
                 continue
             op, f = self._ops[i], frames[i]
-            f.update_stats, f.scratch = update, self._scratch[i][0]
+            f.update_stats, f.scratch = update, self._frames.scratch[i][0]
             try:
                 op.layer.forward(f)
             except NpganError as error:
@@ -247,31 +182,27 @@ class Pass:
         check_array(self, dy, program.output.spec.shape, self.network.dtype, "dy")
         check_wishes(self, program, memory, dx=dx, dcondition=dcondition)
         wishes = (dtheta is not None, dx, dcondition)
-        if wishes not in self._turns:
-            self._turns[wishes] = backward_turns(program, memory, wishes)
-            turns = [turn for turn in self._turns[wishes] if turn.index - 1 not in self._pairs]
-            self._sweeps[wishes] = self._stacks.backward(turns, wishes[0])
         dtheta, views = self._weight_gradients(dtheta, "dtheta")
-        self._view(program.output, memory.gradients)[...] = dy
-        sweep, frames = self._sweeps[wishes], self._paired
+        self._frames.view(program.output, memory.gradients)[...] = dy
+        sweep, frames = self._plan.backward(wishes), self._frames.paired
         if self.watch is not None:
-            sweep, frames = self._turns[wishes], self._frames
+            sweep, frames = self._plan.turns(wishes), self._frames.each
         for turn in sweep:
             if isinstance(turn, Tape):
                 self._play(turn, target=dtheta, accumulate=accumulate)
                 continue
             op, f = self._ops[turn.index], frames[turn.index]
-            f.dxs = self._targets(op, turn)
+            f.dxs = self._frames.targets(op, turn)
             f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))
-            f.accumulate, f.scratch = accumulate, self._scratch[turn.index][1]
+            f.accumulate, f.scratch = accumulate, self._frames.scratch[turn.index][1]
             op.layer.backward(f)
             if self.watch is not None:
                 self.watch(op.where, "backward", {"dy": f.dy, **_numbered("dx", f.dxs), **_prefixed("d", f.dw)})
-            self._add_up(turn)
+            self._frames.add_up(turn)
         self._copy_back()
         self._ran, self._wishes = "backward", wishes
-        return self._view(program.input, memory.gradients) if dx else None
+        return self._frames.view(program.input, memory.gradients) if dx else None
 
     @property
     def y(self) -> Array:
@@ -285,7 +216,7 @@ class Pass:
         self._check_fresh()
         if self._ran != "backward" or not self._wishes[2] or self._program.condition is None:
             raise StalePassError(f"{self}: there is no gradient of the condition; run backward(..., dcondition=True)")
-        return self._view(self._program.condition, self._memory.gradients)
+        return self._frames.view(self._program.condition, self._memory.gradients)
 
     # ---------------------------------------------------------------- second order
 
@@ -330,17 +261,15 @@ class Pass:
         self._rvector = rtheta
         self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
         self._moved = rforward_active(program, rx is not None, rtheta is not None, rcondition is not None)
-        key = ("rforward", self._moved, rtheta is not None)
-        if key not in self._sweeps:
-            self._sweeps[key] = self._stacks.rforward(self._moved, rtheta is not None)
-        for i in self._sweeps[key] if self.watch is None else range(len(self._ops)):
+        sweep = self._plan.rforward(self._moved, rtheta is not None)
+        for i in sweep if self.watch is None else range(len(self._ops)):
             if isinstance(i, Tape):
                 self._play(i, direction=rtheta)
                 continue
-            op, f = self._ops[i], self._frames[i]
+            op, f = self._ops[i], self._frames.each[i]
             if op.output in self._moved:
                 self._set_directions(op, f)
-                f.scratch = self._scratch[i][2]
+                f.scratch = self._frames.scratch[i][2]
                 op.layer.rforward(f)
                 if self.watch is not None:
                     self.watch(op.where, "rforward", {**_numbered("rx", f.rxs), **_prefixed("r", f.rw), "ry": f.ry})
@@ -393,47 +322,39 @@ class Pass:
         rdtheta, views = self._weight_gradients(rdtheta, "rdtheta")
         if rdy is not None:
             check_array(self, rdy, program.output.spec.shape, network.dtype, "rdy")
-            self._view(program.output, memory.rgradients)[...] = rdy
-        key = (wishes, self._moved, rdy is not None, self._rtheta is not None)
-        if (key, self._wishes) not in self._turns:
-            found = rbackward_turns(program, memory, *key)
-            for op in unknown_gradients(program, self._turns[self._wishes], found):
-                raise StalePassError(
-                    f"{self}: rbackward reads dy of {op.where}, which the last backward was not asked to compute; "
-                    "give it dtheta, dx=True or dcondition=True"
-                )
-            self._turns[key, self._wishes] = found
-            self._sweeps[key, self._wishes] = self._stacks.rbackward(found, wishes[0], self._moved, key[3])
-        turns = self._turns[key, self._wishes]
+            self._frames.view(program.output, memory.rgradients)[...] = rdy
+        rwishes = (wishes, self._moved, rdy is not None, self._rtheta is not None)
+        turns = self._plan.rturns(rwishes, self._wishes)
         if views is not None and not accumulate:
             ran = {network.relative(self._ops[turn.index].path) for turn in turns}
             for path in views.keys() - ran:
                 for array in views[path].values():
                     array[...] = 0
         written = set() if rdy is None else {program.output.root}
-        for turn in turns if self.watch is not None else self._sweeps[key, self._wishes]:
+        sweep = self._plan.rbackward(rwishes, self._wishes)
+        for turn in sweep if self.watch is None else turns:
             if isinstance(turn, Tape):
                 self._play(turn, target=rdtheta, direction=self._rvector, accumulate=accumulate)
                 written |= {self._ops[t.index].inputs[0].root for t in turn.turns if t.into[0] is not None}
                 continue
-            op, f = self._ops[turn.index], self._frames[turn.index]
+            op, f = self._ops[turn.index], self._frames.each[turn.index]
             self._set_directions(op, f)
             f.rdy = self._direction(op, op.output, memory.rgradients, not turn.silent)
-            f.rdxs = self._targets(op, turn)
+            f.rdxs = self._frames.targets(op, turn)
             f.rdx = f.rdxs[0]
             f.rdw = None if views is None else views.get(network.relative(op.path))
-            f.accumulate, f.scratch = accumulate, self._scratch[turn.index][3]
+            f.accumulate, f.scratch = accumulate, self._frames.scratch[turn.index][3]
             op.layer.rbackward(f)
             written |= {x.root for x, block in zip(op.inputs, turn.into, strict=True) if block is not None}
             if self.watch is not None:
                 self.watch(op.where, "rbackward", {**_numbered("rdx", f.rdxs), **_prefixed("rd", f.rdw)})
-            self._add_up(turn)
+            self._frames.add_up(turn)
         self._copy_back()
         self._rwishes = wishes
         for wish, value in ((rdx, program.input), (rdcondition, program.condition)):
             if wish and value is not None:
                 self._zero_unless(value in written, value, memory.rgradients)
-        return self._view(program.input, memory.rgradients) if rdx else None
+        return self._frames.view(program.input, memory.rgradients) if rdx else None
 
     @property
     def rdcondition(self) -> Array:
@@ -441,7 +362,7 @@ class Pass:
         self._check_fresh()
         if not self._rwishes[2] or self._program.condition is None:
             raise StalePassError(f"{self}: there is none; run rbackward(..., rdcondition=True)")
-        return self._view(self._program.condition, self._memory.rgradients)
+        return self._frames.view(self._program.condition, self._memory.rgradients)
 
     def _set_directions(self, op: Op, f: Frame) -> None:
         """Hand rx and rw to a frame."""
@@ -459,7 +380,7 @@ class Pass:
         return self._zero_unless(moves, value, blocks)
 
     def _zero_unless(self, moves: bool, value: Value, blocks: dict[Value, Block]) -> Array:
-        array = self._view(value, blocks)
+        array = self._frames.view(value, blocks)
         if not moves:
             array[...] = 0
         return array
@@ -474,25 +395,8 @@ class Pass:
         into = none if target is None else target[tape.low : tape.high]
         along = none if direction is None else direction
         network.backend.kernels.stack.run(
-            tape.rows, self.batch, self._flat, network.weights, along, into, tape.partials, accumulate
+            tape.rows, self.batch, self._frames.flat, network.weights, along, into, tape.partials, accumulate
         )
-
-    def _targets(self, op: Op, turn: Turn) -> tuple[Array | None, ...]:
-        """Return where an operation writes the gradients of its inputs."""
-        found = self._turn_targets.get(id(turn))  # turns live as long as the Pass; views are made once
-        if found is None:
-            found = tuple(
-                None if block is None else self._bound[block].reshape(x.spec.shape)
-                for block, x in zip(turn.into, op.inputs, strict=True)
-            )
-            self._turn_targets[id(turn)] = found
-        return found
-
-    def _add_up(self, turn: Turn) -> None:
-        """Add the gradients of values that had one already."""
-        for part, total in zip(turn.into, turn.add_to, strict=True):
-            if part is not None and total is not None:
-                self.network.backend.xp.add(self._bound[total], self._bound[part], out=self._bound[total])
 
     def _weight_gradients(self, vector: Array | None, what: str) -> tuple[Array | None, Views | None]:
         """Return what gradients are written to and its views; a copy, where the vector is not in one piece."""
@@ -517,7 +421,7 @@ class Pass:
     def _take(self, value: Value, blocks: dict[Value, Block], given: Array, what: str) -> None:
         """Copy what the user gave into the Pass."""
         check_array(self, given, value.spec.shape, self._memory.dtype(value.spec), what)
-        self._bound[blocks[value]][...] = given
+        self._frames.view(value, blocks)[...] = given
 
     def _check_second_order(self) -> None:
         if self.order < 2:
@@ -546,7 +450,7 @@ class Pass:
         self._check_fresh()
         found = [
             f
-            for op, f in zip(self._ops, self._frames, strict=True)
+            for op, f in zip(self._ops, self._frames.each, strict=True)
             if path in (op.path, self.network.relative(op.path))
         ]
         if not found:
@@ -558,16 +462,6 @@ class Pass:
 
     def __repr__(self) -> str:
         return f"<Pass {self}: batch {self.batch}, order {self.order}, {self.nbytes / 2**20:.1f} MiB>"
-
-
-class _Uniform:
-    """Numbers for dropout: a function of the run's seed, the layer, the Pass and the step."""
-
-    def __init__(self, owner: Pass, stream: str) -> None:
-        self._owner, self._stream = owner, f"{stream} of {owner.name}"
-
-    def __call__(self, out: Array) -> Array:
-        return self._owner.network.random.uniform(out, self._stream, self._owner._step)
 
 
 def _numbered(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:

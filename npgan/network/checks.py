@@ -13,7 +13,7 @@ from npgan.network.planning import Memory
 from npgan.network.program import Op, Program
 
 if TYPE_CHECKING:
-    from npgan.network.passes import Pass
+    from npgan.network.first_order import FirstOrder
 
 
 def check_options(batch: int, order: int, keep: str) -> None:
@@ -33,7 +33,7 @@ def check_second_order(ops: Iterable[Op]) -> None:
             raise SecondOrderError(f"{op.where} has no R-maps, so a Pass of order 2 cannot be planned through it")
 
 
-def check_array(p: Pass, given: Array, shape: Shape, dtype: np.dtype[Any], what: str) -> None:
+def check_array(p: FirstOrder, given: Array, shape: Shape, dtype: np.dtype[Any], what: str) -> None:
     """Raise DTypeError or ShapeError where an array is not what was expected: nothing is broadcast or converted."""
     xp = p.network.backend.xp
     if not isinstance(given, xp.ndarray):
@@ -46,7 +46,7 @@ def check_array(p: Pass, given: Array, shape: Shape, dtype: np.dtype[Any], what:
         )
 
 
-def check_target(p: Pass, vector: Array, what: str) -> None:
+def check_target(p: FirstOrder, vector: Array, what: str) -> None:
     """Raise where the gradient of the weights cannot be written to a vector."""
     network = p.network
     check_array(p, vector, (network.size,), network.dtype, what)
@@ -56,7 +56,7 @@ def check_target(p: Pass, vector: Array, what: str) -> None:
         raise ConfigError(f"{p}: {what} is read-only; give network.grad or another vector")
 
 
-def check_wishes(p: Pass, program: Program, memory: Memory, **wishes: bool) -> None:
+def check_wishes(p: FirstOrder, program: Program, memory: Memory, **wishes: bool) -> None:
     """Raise ConfigError where a derivative by the input, or by the condition, is asked for and there is none."""
     for (what, wish), value in zip(wishes.items(), (program.input, program.condition), strict=True):
         if wish and (value is None or value not in memory.gradients or not memory.flow.differentiable(value)):

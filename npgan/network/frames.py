@@ -12,8 +12,8 @@ from npgan.network.planning import Turn
 from npgan.network.program import Op, Value
 
 if TYPE_CHECKING:
+    from npgan.network.first_order import FirstOrder
     from npgan.network.pass_plan import PassPlan
-    from npgan.network.passes import Pass
 
 
 class Frames:
@@ -31,7 +31,7 @@ class Frames:
         All of the region, in the network's dtype.
     """
 
-    def __init__(self, p: Pass, plan: PassPlan, region: Array) -> None:
+    def __init__(self, p: FirstOrder, plan: PassPlan, region: Array) -> None:
         network, memory = p.network, plan.memory
         self.region, self._add = region, network.backend.xp.add
         self.flat = region.view(network.dtype)
@@ -90,7 +90,7 @@ class Frames:
 class _Uniform:
     """Numbers for dropout: a function of the run's seed, the layer, the Pass and the step."""
 
-    def __init__(self, owner: Pass, stream: str) -> None:
+    def __init__(self, owner: FirstOrder, stream: str) -> None:
         self._owner, self._stream = owner, f"{stream} of {owner.name}"
 
     def __call__(self, out: Array) -> Array:

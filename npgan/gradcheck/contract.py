@@ -146,11 +146,11 @@ def _poisoned(f: NetworkFunction, calls: Calls, expected: Results) -> str:
     def poison() -> None:
         keeping = {id(v.root) for op in call._ops for v in op.inputs if "x" in op.plan.keeps}
         keeping |= {id(op.output) for op in call._ops if "y" in op.plan.keeps}
-        for op, frame in zip(call._ops, call._frames, strict=True):
+        for op, frame in zip(call._ops, call._frames.each, strict=True):
             for value, array in [*zip(op.inputs, frame.xs, strict=True), (op.output, frame.y)]:
                 if id(value.root) not in keeping:
                     array[...] = np.nan if array.dtype.kind in "fc" else 0
-            for arrays in call._scratch[call._ops.index(op)]:
+            for arrays in call._frames.scratch[call._ops.index(op)]:
                 for array in arrays.values():
                     array[...] = np.nan if array.dtype.kind in "fc" else 1
 

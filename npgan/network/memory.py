@@ -12,7 +12,7 @@ from npgan.backend.base import Array, Backend, Shape
 from npgan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from npgan.network.passes import Pass
+    from npgan.network.first_order import FirstOrder
 
 _ALIGNMENT = 64
 
@@ -74,7 +74,7 @@ class Arena:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.owner: Pass | None = None
+        self.owner: FirstOrder | None = None
         self.region: Array = backend.empty((0,), np.uint8)
         self._wanted = 0
 
@@ -89,7 +89,7 @@ class Arena:
             raise ConfigError(f"the arena is on the {self.backend.name} backend, the network on {backend.name}")
         self._wanted = max(self._wanted, nbytes)
 
-    def claim(self, owner: Pass) -> Array:
+    def claim(self, owner: FirstOrder) -> Array:
         """Make `owner` the one whose arrays are in the region, and return it."""
         if self.region.size < self._wanted:
             self.region = self.backend.empty((self._wanted,), np.uint8)

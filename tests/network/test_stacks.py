@@ -183,7 +183,7 @@ def test_a_watched_pass_shows_every_layer():
 def test_only_a_backend_that_can_and_a_pass_that_keeps_what_it_needs():
     for options, keep in (({"backend": "reference"}, "needed"), ({}, "all")):
         p = Network([Dense(4), ReLU()], (3,), **options).new_pass(2, keep=keep)
-        assert p._forward_sweep == [0, 1]
+        assert p._plan.forward == [0, 1]
 
 
 def pairs_of(layers, shape=(4, 4, 2)):
@@ -221,7 +221,7 @@ def test_a_layer_and_the_activation_after_it(layer, activation, train, channels)
     x, found = draw.normal(size=(3, 6, 6, 2)), []
     for fuse in (True, False):
         p = network.new_pass(3, fuse=fuse, train=train)
-        assert bool(p._pairs) == fuse
+        assert bool(p._plan.pairs) == fuse
         y = p.forward(x, update_stats=False).copy()
         dtheta = np.full(network.size, np.nan)
         dx = p.backward(np.cos(y), dtheta=dtheta).copy()

@@ -1,0 +1,101 @@
+"""What a Pass will do, without its arrays: its operations, its memory, and what runs in each of the four maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from npgan.errors import StalePassError
+from npgan.network.checks import check_options, check_second_order
+from npgan.network.memory import pack
+from npgan.network.planning import Memory, Turn, Wishes, backward_turns, rbackward_turns, unknown_gradients
+from npgan.network.program import Value
+from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
+from npgan.network.tapes import Tape
+
+if TYPE_CHECKING:
+    from npgan.network.network import Network
+
+RWishes = tuple[Wishes, frozenset[Value], bool, bool]  # of rbackward: wishes, what moves, whether dy and weights do
+
+
+class PassPlan:
+    """What a Pass will do, which `where` names in messages. `Network.new_pass` describes the other arguments.
+
+    Attributes
+    ----------
+    program : Program
+    memory : Memory
+        Packed: every block has its place.
+    nbytes : int
+        Of all blocks.
+    pairs : dict of int to float
+        The operations that do the activation after them in the same call, and its slope.
+    forward : list of (int or Tape)
+        The sweep of `Pass.forward`: operations by number, and tapes.
+    """
+
+    def __init__(self, network: Network, where: str, batch: int, *, order: int, keep: str, fuse: bool) -> None:
+        check_options(batch, order, keep)
+        self._where, self.program = where, network.trace(int(batch))
+        self.ops = self.program.ops
+        if order == 2:
+            check_second_order(self.ops)
+        fuse = fuse and keep == "needed" and network.backend.fuses
+        runs = find_stacks(self.program) if fuse else []
+        self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
+        calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
+        self.memory = Memory(self.program, network.dtype, order, keep == "all", slots(self.program, calls))
+        self.nbytes = pack(self.memory.blocks())
+        self._stacks = Stacks(network, self.program, self.memory, runs)
+        self.forward = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self.pairs]
+        self._turns: dict[Wishes, list[Turn]] = {}
+        self._sweeps: dict[Wishes, Sequence[Turn | Tape]] = {}
+        self._rforward: dict[tuple[frozenset[Value], bool], Sequence[int | Tape]] = {}
+        self._rturns: dict[tuple[RWishes, Wishes], list[Turn]] = {}
+        self._rsweeps: dict[tuple[RWishes, Wishes], Sequence[Turn | Tape]] = {}
+
+    def turns(self, wishes: Wishes) -> list[Turn]:
+        """Return the operations that `Pass.backward` runs for these wishes, one by one."""
+        if wishes not in self._turns:
+            self._turns[wishes] = backward_turns(self.program, self.memory, wishes)
+        return self._turns[wishes]
+
+    def backward(self, wishes: Wishes) -> Sequence[Turn | Tape]:
+        """Return the sweep of `Pass.backward`: the same, where neighbours are one call."""
+        if wishes not in self._sweeps:
+            turns = [turn for turn in self.turns(wishes) if turn.index - 1 not in self.pairs]
+            self._sweeps[wishes] = self._stacks.backward(turns, wishes[0])
+        return self._sweeps[wishes]
+
+    def rforward(self, moved: frozenset[Value], rtheta: bool) -> Sequence[int | Tape]:
+        """Return the sweep of `Pass.rforward`, for these values moving and the weights."""
+        if (moved, rtheta) not in self._rforward:
+            self._rforward[moved, rtheta] = self._stacks.rforward(moved, rtheta)
+        return self._rforward[moved, rtheta]
+
+    def rturns(self, rwishes: RWishes, wishes: Wishes) -> list[Turn]:
+        """Return the operations that `Pass.rbackward` runs, after a `backward` for `wishes`.
+
+        Raises
+        ------
+        StalePassError
+            It reads a gradient that this `backward` was not asked for.
+        """
+        if (rwishes, wishes) not in self._rturns:
+            found = rbackward_turns(self.program, self.memory, *rwishes)
+            for op in unknown_gradients(self.program, self.turns(wishes), found):
+                raise StalePassError(
+                    f"{self._where}: rbackward reads dy of {op.where}, which the last backward was not asked to "
+                    "compute; give it dtheta, dx=True or dcondition=True"
+                )
+            self._rturns[rwishes, wishes] = found
+        return self._rturns[rwishes, wishes]
+
+    def rbackward(self, rwishes: RWishes, wishes: Wishes) -> Sequence[Turn | Tape]:
+        """Return the sweep of `Pass.rbackward`: the same, where neighbours are one call."""
+        if (rwishes, wishes) not in self._rsweeps:
+            weights, moved, rtheta = rwishes[0][0], rwishes[1], rwishes[3]
+            found = self._stacks.rbackward(self.rturns(rwishes, wishes), weights, moved, rtheta)
+            self._rsweeps[rwishes, wishes] = found
+        return self._rsweeps[rwishes, wishes]

@@ -11,8 +11,18 @@ from npgan.kernels import Kernels
 _INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
 
 
+COMPUTE = ("float32", "tf32", "bf16")
+
+
 class CupyBackend(Backend):
     """CuPy arrays in the memory of the current CUDA device.
+
+    Parameters
+    ----------
+    compute : {"float32", "tf32", "bf16"}
+        What products of float32 arrays are computed in: float32 as it is, or tensor cores that round the factors to 10
+        or 7 bits of mantissa and add up in float32. Weights, activations and gradients stay float32, and products of
+        float64 arrays float64.
 
     Raises
     ------
@@ -22,7 +32,9 @@ class CupyBackend(Backend):
 
     name = "gpu"
 
-    def __init__(self) -> None:
+    def __init__(self, compute: str = "float32") -> None:
+        if compute not in COMPUTE:
+            raise BackendError(f"the gpu backend computes in {', '.join(COMPUTE)}, and {compute!r} was asked for")
         try:
             import cupy
         except ImportError as error:
@@ -37,7 +49,8 @@ class CupyBackend(Backend):
         if count == 0:
             raise BackendError("the gpu backend needs a CUDA device and found none; use --backend cpu")
         self.xp = cupy
-        self.kernels = Kernels("gpu")
+        self.compute = compute
+        self.kernels = Kernels("gpu", compute=compute)
 
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
         array: Array = self.xp.empty(shape, dtype)
@@ -65,4 +78,5 @@ class CupyBackend(Backend):
             "cupy": self.xp.__version__,
             "cuda": str(self.xp.cuda.runtime.runtimeGetVersion()),
             "device": properties["name"].decode(),
+            "compute": self.compute,
         }

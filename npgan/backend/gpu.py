@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from npgan.backend.base import Array, Backend, Shape
+from npgan.backend.cuda_graph import CudaGraph
+from npgan.backend.recording import Reading
 from npgan.errors import BackendError
 from npgan.kernels import Kernels
 
@@ -31,6 +35,7 @@ class CupyBackend(Backend):
     """
 
     name = "gpu"
+    recorder = CudaGraph
 
     def __init__(self, compute: str = "float32") -> None:
         if compute not in COMPUTE:
@@ -70,6 +75,14 @@ class CupyBackend(Backend):
     def read_only(self, array: Array) -> Array:
         """Return the array: CuPy has no read-only flag."""
         return array
+
+    def read_later(self, array: Array) -> Reading:  # noqa: D102
+        memory = self.xp.cuda.alloc_pinned_memory(array.nbytes)
+        host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+        array.get(out=host, blocking=False)  # type: ignore[attr-defined]
+        event = self.xp.cuda.Event(disable_timing=True)
+        event.record()
+        return Reading(host, event)
 
     def describe(self) -> dict[str, str]:  # noqa: D102
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgan.backend.base import Array, Shape
+from npgan.backend.recording import Step
 from npgan.errors import (
     ConfigError,
     DTypeError,
@@ -110,7 +111,7 @@ class Pass:
         self._turn_targets: dict[int, tuple[Array | None, ...]] = {}
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
-        self._step = 0
+        self._step: Step = 0
         self._ran = "nothing"
         self._wishes: Wishes = (False, False, False)  # of the last backward
         self._rwishes: Wishes = (False, False, False)  # of the last rbackward
@@ -162,7 +163,7 @@ class Pass:
     # ---------------------------------------------------------------- first order
 
     def forward(
-        self, x: Array, condition: Array | None = None, *, step: int = 0, update_stats: bool | None = None
+        self, x: Array, condition: Array | None = None, *, step: Step = 0, update_stats: bool | None = None
     ) -> Array:
         """Run the network.
 

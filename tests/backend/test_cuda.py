@@ -37,7 +37,9 @@ def test_a_grid_for_columns_covers_them_with_256_threads(rows, columns):
 def test_an_array_in_pieces_is_refused(cupy):
     x = cupy.zeros((4, 4), np.float32)
     with pytest.raises(ValueError, match=r"\(4, 2\).*not in one piece"):
-        cuda.launch(cuda.kernel("reduce", "vector_mean", x.dtype), 1, 256, cuda.block_sums(1), cuda.scalar(), x[:, ::2], 8)
+        cuda.launch(
+            cuda.kernel("reduce", "vector_mean", x.dtype), 1, 256, cuda.block_sums(1), cuda.scalar(), x[:, ::2], 8
+        )
 
 
 def test_the_memory_of_sums_grows_and_stays(cupy):

@@ -39,7 +39,7 @@ def public(module):
 def test_versions_share_names_signatures_and_defaults():
     assert public(cpu) == public(reference)
     assert public(reduce_cpu) == public(reduce_reference)
-    assert len(public(cpu)) == 13
+    assert len(public(cpu)) == 14
 
 
 def norm_of(reduce, x):
@@ -202,3 +202,27 @@ def test_a_mean_in_float32_is_summed_in_float64(version):
     x = np.full(100_000, 0.1, np.float32)
     x[0] = 1e6
     assert version.mean(x) == pytest.approx(math.fsum(float(v) for v in x) / x.size, rel=1e-12)
+
+
+@pytest.mark.parametrize("version", [reference, cpu])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("norm", "factor"), [(0.0, 1), (2.0, 1), (2.0000001, 2 / 2.0000001), (7.0, 2 / 7), (math.inf, 1), (math.nan, 1)]
+)
+def test_a_norm_is_limited_where_it_is_finite_and_too_large(version, dtype, norm, factor):
+    x = np.linspace(-3, 5, 9).astype(dtype)
+    expected = x * np.asarray(factor, dtype)
+    version.limit(x, norm, 2.0)
+    np.testing.assert_array_equal(x, expected)
+
+
+@reduces
+def test_collected_numbers_and_how_often_one_is_not_finite(version):
+    out = np.zeros(4)
+    version.collect(out, [1.0, np.float64(2.0), np.array(3.0)])
+    np.testing.assert_array_equal(out, [0, 1, 2, 3])
+    version.collect(out, [1.0, math.nan, 3.0])
+    version.collect(out, [math.inf, -math.inf, 4.0])
+    np.testing.assert_array_equal(out, [2, math.inf, -math.inf, 4])
+    version.collect(out[:2], [5.0])
+    np.testing.assert_array_equal(out, [2, 5, -math.inf, 4])

@@ -41,3 +41,18 @@ extern "C" __global__ void vector_mean(Work *work, double *out, const REAL *x, I
     EACH(i, n - packs * WIDE) v[0] += x[packs * WIDE + i];
     launch_sum(work, v, [=](double(&v)[1]) { *out = v[0] / n; });
 }
+
+// Numbers `first` to `first + n` -> out[1 + first ...]; out[0] is how often one of a step was not finite.
+extern "C" __global__ void collect(double *out, Index first, Index n, double v0, const double *p0, double v1,
+                                   const double *p1, double v2, const double *p2, double v3, const double *p3,
+                                   double v4, const double *p4, double v5, const double *p5, double v6,
+                                   const double *p6, double v7, const double *p7) {
+    double v[8] = {number(v0, p0), number(v1, p1), number(v2, p2), number(v3, p3),
+                   number(v4, p4), number(v5, p5), number(v6, p6), number(v7, p7)};
+    bool finite = true;
+    for (Index i = 0; i < n; i++) {
+        out[1 + first + i] = v[i];
+        finite = finite && isfinite(v[i]);
+    }
+    if (!finite) out[0] += 1;
+}

@@ -5,6 +5,7 @@ NumPy; a stream that captures writes down what is submitted, and refuses what CU
 this package lies in on the path, before any real CuPy.
 """
 
+import contextlib
 import sys
 import types
 
@@ -103,5 +104,6 @@ cuda = _module(
     get_cublas_handle=lambda: 1,
     alloc_pinned_memory=lambda nbytes: np.empty(nbytes, np.uint8),
     MemoryPool=lambda *args: _streams.pool,
+    using_allocator=lambda allocator: contextlib.nullcontext(),
     set_allocator=lambda *args: None,
 )

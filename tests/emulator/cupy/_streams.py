@@ -32,6 +32,9 @@ class Pool:
             )
         self.used += nbytes
 
+    def malloc(self, nbytes):
+        raise NotImplementedError
+
     def used_bytes(self):
         return self.used
 

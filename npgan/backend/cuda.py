@@ -124,12 +124,23 @@ def sum_blocks(elements: int) -> int:
     return min(512, -(-elements // (16 * THREADS)) or 1)
 
 
-def column_grid(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the grid and the block of a kernel that makes its sums by `column_sums`, for so many rows and columns."""
-    x = THREADS if columns >= 8192 else min(32, 1 << (columns - 1).bit_length())
+@cache
+def group_grid(groups: int, rows: int, columns: int, itemsize: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the grid and the block of a kernel that makes its sums by `group_sums` in reduce.cuh.
+
+    Parameters
+    ----------
+    groups, rows, columns : int
+        G, R, C: for each group and column, a sum over the rows.
+    itemsize : int
+        Bytes of an element; a thread takes 16 bytes of a row where the columns are a multiple of that.
+    """
+    wide = 16 // itemsize
+    threads = columns // wide if columns % wide == 0 else columns
+    x = THREADS if threads >= 8192 else min(32, 1 << (threads - 1).bit_length())
     y = THREADS // x
-    tiles = -(-columns // x)
-    parts = max(1, min(-(-rows // (8 * y)), 512 // tiles, 64))
+    tiles = groups * -(-threads // x)
+    parts = max(1, min(-(-rows // (4 * y)), 1024 // tiles, 256))
     return (tiles, parts), (x, y)
 
 

@@ -24,14 +24,18 @@ def test_a_kernel_is_compiled_once(cupy):
     assert cuda.kernel("reduce", "vector_mean", np.dtype("float64")) is not first
 
 
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("groups", [1, 3, 70_000])
 @pytest.mark.parametrize("rows", [1, 7, 100, 100_000])
-@pytest.mark.parametrize("columns", [1, 3, 31, 32, 33, 500, 8191, 8192, 300_000])
-def test_a_grid_for_columns_covers_them_with_256_threads(rows, columns):
-    (tiles, parts), (x, y) = cuda.column_grid(rows, columns)
+@pytest.mark.parametrize("columns", [1, 2, 3, 31, 32, 33, 500, 8191, 8192, 300_000])
+def test_a_grid_for_sums_covers_the_columns_with_256_threads(groups, rows, columns, itemsize):
+    (tiles, parts), (x, y) = cuda.group_grid(groups, rows, columns, itemsize)
+    wide = 16 // itemsize if columns % (16 // itemsize) == 0 else 1
     assert x * y == 256
-    assert (tiles - 1) * x < columns <= tiles * x
+    assert tiles % groups == 0
+    assert (tiles // groups - 1) * x * wide < columns <= tiles // groups * x * wide
     assert parts == 1 or tiles <= 4096  # the counters in reduce.cuh
-    assert 1 <= parts <= 64
+    assert 1 <= parts <= 256
 
 
 def test_an_array_in_pieces_is_refused(cupy):

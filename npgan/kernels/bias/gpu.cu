@@ -25,24 +25,23 @@ extern "C" __global__ void forward(REAL *y, const REAL *b, double slope, Index b
 
 // dy (M, C) -> db (C,)
 extern "C" __global__ void backward(Work *work, REAL *db, const REAL *dy, Index accumulate, Index m, Index c) {
-    column_sums<1>(
-        work, m, c, [=](Index row, Index column, double(&v)[1]) { v[0] += dy[row * c + column]; },
-        [=](Index column, double(&v)[1]) { db[column] = accumulate ? db[column] + v[0] : v[0]; });
+    group_sums<1>(
+        work, nullptr, 1, m, c, [](Index, Index, Index, double(&v)[1], REAL g) { return v[0] += g, g; },
+        [=](Index, Index column, double(&v)[1]) { db[column] = accumulate ? db[column] + v[0] : v[0]; }, dy);
 }
 
 // dy, y (M, C) -> dz (M, C), db (C,)
 extern "C" __global__ void unbend(Work *work, REAL *dz, REAL *db, const REAL *dy, const REAL *y, double slope,
                                   Index accumulate, Index m, Index c) {
     REAL s = slope;
-    column_sums<1>(
-        work, m, c,
-        [=](Index row, Index column, double(&v)[1]) {
-            Index i = row * c + column;
-            REAL found = dy[i] * bend_slope(y[i], s);
-            dz[i] = found;
+    group_sums<1>(
+        work, dz, 1, m, c,
+        [=](Index, Index, Index, double(&v)[1], REAL g, REAL at) {
+            REAL found = g * bend_slope(at, s);
             v[0] += found;
+            return found;
         },
-        [=](Index column, double(&v)[1]) { db[column] = accumulate ? db[column] + v[0] : v[0]; });
+        [=](Index, Index column, double(&v)[1]) { db[column] = accumulate ? db[column] + v[0] : v[0]; }, dy, y);
 }
 
 // The same without db; n = M C.

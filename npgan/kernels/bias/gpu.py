@@ -1,7 +1,7 @@
 """A bias along the last axis, in CUDA. See the reference for what it is."""
 
 from npgan.backend.base import Array
-from npgan.backend.cuda import block_sums, blocks, column_grid, kernel, launch
+from npgan.backend.cuda import block_sums, blocks, group_grid, kernel, launch
 
 
 def forward(y: Array, b: Array | None, slope: float | None = None) -> None:
@@ -16,7 +16,7 @@ def forward(y: Array, b: Array | None, slope: float | None = None) -> None:
 def backward(db: Array, dy: Array, accumulate: bool) -> None:
     """dy (M, C) -> db (C,), written or added to."""
     m, c = dy.shape
-    grid, threads = column_grid(m, c)
+    grid, threads = group_grid(1, m, c, dy.itemsize)
     work = block_sums(grid[1] * c)
     launch(kernel("bias", "backward", dy.dtype), grid, threads, work, db, dy, accumulate, m, c)
 
@@ -27,6 +27,6 @@ def unbend(dz: Array, db: Array | None, dy: Array, y: Array, slope: float, accum
     if db is None:
         launch(kernel("bias", "unbend_alone", dy.dtype), blocks(dy.size), 256, dz, dy, y, slope, dy.size)
         return
-    grid, threads = column_grid(m, c)
+    grid, threads = group_grid(1, m, c, dy.itemsize)
     work = block_sums(grid[1] * c)
     launch(kernel("bias", "unbend", dy.dtype), grid, threads, work, dz, db, dy, y, slope, accumulate, m, c)

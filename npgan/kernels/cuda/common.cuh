@@ -58,3 +58,5 @@ __device__ inline REAL bend(REAL v, REAL slope) { return v > 0 ? v : (slope != 0
 
 // φ'(v), or what has its sign: 1, or the slope from the kink down; NaN of NaN.
 __device__ inline REAL bend_slope(REAL v, REAL slope) { return v > 0 ? REAL(1) : (v <= 0 ? slope : v); }
+
+__device__ inline REAL not_a_number() { return REAL(__int_as_float(0x7fffffff)); }

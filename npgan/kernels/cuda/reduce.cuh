@@ -62,36 +62,94 @@ __device__ inline void launch_sum(Work *work, double (&v)[N], W write) {
     if (threadIdx.x == 0) write(v);
 }
 
-// N sums for each of the C columns of M rows. `term(row, column, v)` adds to v; `write(column, sums)` is called once for
-// each column. Blocks are (columns, rows) of 256 threads, the grid is (tiles of columns, parts of the rows).
-template <int N, class T, class W>
-__device__ inline void column_sums(Work *work, Index m, Index c, T term, W write) {
-    __shared__ double parts[N][256];
-    Index column = (Index)blockIdx.x * blockDim.x + threadIdx.x;
+// V values of a row at a time, from an aligned place or one by one.
+template <int V>
+struct Few {
+    REAL v[V];
+};
+template <int V>
+__device__ inline Few<V> load_few(const REAL *p, bool packed) {
+    Few<V> out;
+    if (V > 1 && packed) {
+        Pack pack = load(p, 0);
+        for (int j = 0; j < V; j++) out.v[j] = pack.v[j];
+    } else {
+        for (int j = 0; j < V; j++) out.v[j] = p[j];
+    }
+    return out;
+}
+
+// The sums of v over the threads of a column, in those of the first row of the block.
+template <int N, int V>
+__device__ inline void sum_over_rows(double (&v)[V][N]) {
+    __shared__ double parts[256];
     int thread = threadIdx.x + blockDim.x * threadIdx.y;
-    double v[N];
-    for (int k = 0; k < N; k++) v[k] = 0;
-    if (column < c)
-        for (Index row = (Index)blockIdx.y * blockDim.y + threadIdx.y; row < m; row += (Index)gridDim.y * blockDim.y)
-            term(row, column, v);
-    for (int k = 0; k < N; k++) parts[k][thread] = v[k];
-    for (int half = blockDim.y / 2; half; half /= 2) {
-        __syncthreads();
-        if ((int)threadIdx.y < half)
-            for (int k = 0; k < N; k++) parts[k][thread] += parts[k][thread + half * blockDim.x];
+    for (int j = 0; j < V; j++)
+        for (int k = 0; k < N; k++) {
+            parts[thread] = v[j][k];
+            for (int half = blockDim.y / 2; half; half /= 2) {
+                __syncthreads();
+                if ((int)threadIdx.y < half) parts[thread] += parts[thread + half * blockDim.x];
+            }
+            v[j][k] = parts[thread];
+            __syncthreads();
+        }
+}
+
+template <int N, int V, class F, class W, class... X>
+__device__ inline void group_sums_of(Work *work, REAL *out, Index groups, Index r, Index c, F term, W write,
+                                     const X *...x) {
+    Index tiles = gridDim.x / groups, group = blockIdx.x / tiles;
+    Index column = ((blockIdx.x % tiles) * blockDim.x + threadIdx.x) * V;
+    bool inside = column < c, packed = (aligned(out) && ... && aligned(x));
+    double v[V][N];
+    for (int j = 0; j < V; j++)
+        for (int k = 0; k < N; k++) v[j][k] = 0;
+    for (Index row = (Index)blockIdx.y * blockDim.y + threadIdx.y; inside && row < r; row += gridDim.y * blockDim.y) {
+        Index i = (group * r + row) * c + column;
+        Few<V> made;
+        auto each = [&](auto... p) {
+            for (int j = 0; j < V; j++) made.v[j] = term(group, row, column + j, v[j], p.v[j]...);
+        };
+        each(load_few<V>(x + i, packed)...);
+        if (!out) continue;
+        if (V > 1 && packed) {
+            Pack pack;
+            for (int j = 0; j < V; j++) pack.v[j] = made.v[j];
+            store(out + i, 0, pack);
+        } else {
+            for (int j = 0; j < V; j++) out[i + j] = made.v[j];
+        }
     }
-    bool writes = threadIdx.y == 0 && column < c;
-    for (int k = 0; k < N; k++) v[k] = parts[k][thread];
-    if (gridDim.y == 1) {
-        if (writes) write(column, v);
-        return;
+    sum_over_rows<N, V>(v);
+    if (gridDim.y > 1) {
+        Index all = groups * c, place = group * c + column;
+        if (inside && threadIdx.y == 0)
+            for (int j = 0; j < V; j++)
+                for (int k = 0; k < N; k++) work->sums[(blockIdx.y * N + k) * all + place + j] = v[j][k];
+        if (!last_block(work->arrived + blockIdx.x, gridDim.y)) return;
+        for (int j = 0; j < V; j++)
+            for (int k = 0; k < N; k++) {
+                v[j][k] = 0;
+                for (Index b = threadIdx.y; inside && b < gridDim.y; b += blockDim.y)
+                    v[j][k] += __ldcg(&work->sums[(b * N + k) * all + place + j]);
+            }
+        sum_over_rows<N, V>(v);
     }
-    if (writes)
-        for (int k = 0; k < N; k++) work->sums[((Index)blockIdx.y * N + k) * c + column] = v[k];
-    if (!last_block(work->arrived + blockIdx.x, gridDim.y) || !writes) return;
-    for (int k = 0; k < N; k++) {
-        v[k] = 0;
-        for (Index b = 0; b < gridDim.y; b++) v[k] += __ldcg(&work->sums[(b * N + k) * c + column]);
-    }
-    write(column, v);
+    if (inside && threadIdx.y == 0)
+        for (int j = 0; j < V; j++) write(group, column + j, v[j]);
+}
+
+// N sums over the R rows of each of the groups and of the C columns of x, ... (G, R, C).
+//
+// `term(group, row, column, sums, x...)` adds to the sums, and what it returns goes to `out` where there is one;
+// `write(group, column, sums)` is called once for each. Blocks are (columns, rows) of 256 threads in all, the grid is
+// (groups and tiles of columns, parts of the rows): see `group_grid` in backend/cuda.py.
+template <int N, class F, class W, class... X>
+__device__ inline void group_sums(Work *work, REAL *out, Index groups, Index r, Index c, F term, W write,
+                                  const X *...x) {
+    if (c % WIDE == 0)
+        group_sums_of<N, WIDE>(work, out, groups, r, c, term, write, x...);
+    else
+        group_sums_of<N, 1>(work, out, groups, r, c, term, write, x...);
 }

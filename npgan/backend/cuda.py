@@ -6,7 +6,7 @@ CuPy keeps the result on disk between processes.
 
 A launch neither waits nor allocates, so that a training step can be captured as a CUDA graph: what a kernel needs
 beside its arguments is made once and stays. A number that changes from step to step (a step's number, a learning rate)
-may be an object with an attribute `pointer`, the address of a float64 in device memory: see `changing`.
+may lie in device memory: see `changing`.
 """
 
 from __future__ import annotations
@@ -107,10 +107,16 @@ def _argument(value: Any) -> Any:
 def changing(number: Any) -> tuple[float, int]:
     """Return two arguments for a kernel's ``number(value, at)``: a Python number, or where it lies on the device.
 
-    A number that differs between the replays of a captured step is an object whose `pointer` is the address of a
-    float64 in device memory.
+    What differs between the replays of a captured step is an object whose `pointer` is the address of a float64 in
+    device memory (`Live` in recording.py), or a float64 array of shape () that a kernel made.
     """
+    if isinstance(number, float | int):
+        return float(number), 0
     pointer: int | None = getattr(number, "pointer", None)
+    if pointer is None and hasattr(number, "__cuda_array_interface__"):
+        if number.dtype != np.float64 or number.shape:
+            raise ValueError(f"an array {number.shape} of {number.dtype} is no number that a kernel can read")
+        pointer = number.data.ptr
     return (float(number), 0) if pointer is None else (0.0, pointer)
 
 

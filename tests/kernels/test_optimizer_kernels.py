@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.optimizer import cpu, reference
+from npgan.kernels.optimizer import cpu, gpu, reference
 from npgan.kernels.reduce import cpu as reduce_cpu
 from npgan.kernels.reduce import gpu as reduce_gpu
 from npgan.kernels.reduce import reference as reduce_reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 reduces = pytest.mark.parametrize(
     "version", [reduce_reference, reduce_cpu, reduce_gpu], ids=["reference", "cpu", "gpu"], indirect=True
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from npgan.backend.base import Array
 from npgan.backend.cuda import block_sums, changing, kernel, launch, scalar, sum_blocks
 
@@ -35,17 +33,8 @@ def collect(out: Array, numbers: Sequence[float]) -> None:
     collecting = kernel("reduce", "collect", out.dtype)
     for first in range(0, len(numbers), _AT_ONCE):
         part = numbers[first : first + _AT_ONCE]
-        given = [argument for each in part for argument in _where(each)]
+        given = [argument for each in part for argument in changing(each)]
         launch(collecting, 1, 1, out, first, len(part), *given, *(0.0, 0) * (_AT_ONCE - len(part)))
-
-
-def _where(number: Any) -> tuple[float, int]:
-    """Return a number, or where it lies on the device."""
-    if not hasattr(number, "data") or isinstance(number, np.ndarray | np.generic):
-        return changing(number)
-    if number.dtype != np.float64:
-        number = number.astype(np.float64)
-    return 0.0, number.data.ptr
 
 
 def _sum(name: str, count: int, x: Array) -> Any:

@@ -107,6 +107,9 @@ class ndarray(NDArrayOperatorsMixin):  # noqa: N801
     T = property(lambda self: wrap(self._a.T))
     real = property(lambda self: wrap(self._a.real) if self._a.dtype.kind == "c" else self)
     device = property(lambda self: _streams.Device(0))
+    __cuda_array_interface__ = property(
+        lambda self: {"shape": self.shape, "typestr": self.dtype.str, "data": (self.data.ptr, False), "version": 3}
+    )
 
     def get(self, stream=None, order="C", out=None, blocking=True):
         _streams.refuse("a copy to the host")

@@ -40,7 +40,9 @@ def _build(code, options):
         plain = _run([COMPILER, "-x", "c++", "-std=c++17", "-E", "-P", "-DNPGAN_EMULATOR=1", *macros, str(source)])
         names = re.findall(r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)"
                            r"\s*)?(\w+)\s*\(", plain)  # fmt: skip
-        source.write_text(f'#include "{HEADER}"\n#line 1 "kernel.cu"\n{code}\n' + "".join(map(_trampoline, names)))
+        # In a namespace without a name, so that shared memory in templates can lie in a section of its own.
+        body = f'#include "{HEADER}"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n'
+        source.write_text(body + "".join(map(_trampoline, names)))
         _run([COMPILER, *FLAGS, *macros, str(source), "-o", str(made)])
         os.replace(made, library)
     return library

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#define __device__ static
+#define __device__
 #define __host__
 #define __forceinline__ inline
 #define __noinline__

@@ -37,6 +37,8 @@ def announcement(quiet: bool, announced: list[Path], until: ExitStack) -> Callab
         say_table(_description(experiment, folder))
         for note in experiment.dataset.notes:
             say(f"note: {note}")
+        if experiment.backend.recorder is not None and experiment.steps.reason is not None:
+            say(f"note: steps are not recorded: {experiment.steps.reason}")
         if experiment.backend.name == "cpu":
             until.enter_context(compilation_announced())
 

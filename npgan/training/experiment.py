@@ -12,7 +12,7 @@ from npgan.backend import get_backend
 from npgan.backend.base import Array, Backend
 from npgan.data import Augment, Dataset, Loader, open_dataset
 from npgan.errors import CheckpointError, ConfigError, SecondOrderError
-from npgan.game import Alternating, Game, Latent, MiniBatches, Rule
+from npgan.game import Alternating, Game, Latent, MiniBatches, Rule, Steps
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import Ema
@@ -133,6 +133,7 @@ class Experiment:
             self.rule = Alternating(self.game, *where, n_critic=config.n_critic, fresh_noise=config.fresh_noise)
         else:
             self.rule = MiniBatches(self.game, rule, *where)
+        self.steps = Steps(self.rule, record=config.record)
         data = config.data
         augment = Augment(data.flip, data.rotate, data.shift, data.scale)
         self.loader = Loader(
@@ -148,8 +149,14 @@ class Experiment:
         self._averaged: Network | None = None
 
     def step(self, step: int) -> dict[str, float]:
-        """Run training step number `step`, from 0."""
-        return self.rule.step(step, self._data)
+        """Run training step number `step`, from 0; return its metrics. See `start` for what need not wait for them."""
+        self.start(step)
+        self.steps.read()
+        return self.steps.known(wait=True)[-1][1]
+
+    def start(self, step: int) -> None:
+        """Begin training step number `step`; its metrics are asked for, and come, by way of `steps`."""
+        self.steps.step(step, self._data)
 
     def _data(self, turn: int) -> tuple[Array, Array | None]:
         batch = self.loader.get(turn)

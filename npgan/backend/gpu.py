@@ -81,7 +81,7 @@ class CupyBackend(Backend):
         host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
         array.get(out=host, blocking=False)  # type: ignore[attr-defined]
         event = self.xp.cuda.Event(disable_timing=True)
-        event.record()
+        event.record(self.xp.cuda.get_current_stream())
         return Reading(host, event)
 
     def describe(self) -> dict[str, str]:  # noqa: D102

@@ -288,6 +288,4 @@ def _reason(rule: Alternating | MiniBatches) -> str | None:
         return f"the rule is {rule.rule}, and only the alternating step is recorded"
     if game.generator.backend is not game.discriminator.backend:
         return "the players were given two backends"
-    if game.loss.class_weights is not None:
-        return "the loss has class weights, and each batch's labels are checked against them"
     return None

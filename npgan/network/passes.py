@@ -199,6 +199,7 @@ class Pass:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self._step = step
         update = self.train if update_stats is None else update_stats
+        recording = self.network.backend.recording is not None
         sweep, frames = self._forward_sweep, self._paired
         if self.watch is not None:
             sweep, frames = list(range(len(self._ops))), self._frames
@@ -207,7 +208,7 @@ class Pass:
                 self._play(i)
                 continue
             op, f = self._ops[i], frames[i]
-            f.update_stats, f.scratch = update, self._scratch[i][0]
+            f.update_stats, f.recording, f.scratch = update, recording, self._scratch[i][0]
             try:
                 op.layer.forward(f)
             except NpganError as error:

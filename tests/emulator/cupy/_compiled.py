@@ -14,7 +14,8 @@ import numpy as np
 from cupy import _arrays, _streams
 
 HEADER = Path(__file__).with_name("device.h")
-FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-w")
+INCLUDE = f"-I{HEADER.parent}"  # for CUDA's own headers: mma.h, cuda_bf16.h
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off", "-w", INCLUDE)
 COMPILER = shutil.which("g++")
 
 
@@ -28,7 +29,8 @@ def _cache():
 
 def _build(code, options):
     macros = [option for option in options if option.startswith("-D")]
-    text = HEADER.read_text() + code + repr((macros, FLAGS, COMPILER)) + _TRAMPOLINE
+    headers = "".join(path.read_text() for path in sorted(HEADER.parent.glob("*.h")))
+    text = headers + code + repr((macros, FLAGS, COMPILER)) + _TRAMPOLINE
     library = _cache() / (hashlib.sha256(text.encode()).hexdigest()[:24] + ".so")
     if library.exists():
         return library
@@ -37,9 +39,8 @@ def _build(code, options):
         source, made = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
         source.write_text(code)
         # `__global__` is left as it is, so that the kernels can be found among what the macros made.
-        plain = _run([COMPILER, "-x", "c++", "-std=c++17", "-E", "-P", "-DNPGAN_EMULATOR=1", *macros, str(source)])
-        names = re.findall(r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)"
-                           r"\s*)?(\w+)\s*\(", plain)  # fmt: skip
+        preprocess = [COMPILER, "-x", "c++", "-std=c++17", "-E", "-P", "-DNPGAN_EMULATOR=1", INCLUDE]
+        names = _KERNEL.findall(_run([*preprocess, *macros, str(source)]))
         # In a namespace without a name, so that shared memory in templates can lie in a section of its own.
         body = f'#include "{HEADER}"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n'
         source.write_text(body + "".join(map(_trampoline, names)))
@@ -48,11 +49,15 @@ def _build(code, options):
     return library
 
 
+_BOUNDS = r"(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?"
+_KERNEL = re.compile(rf"__global__\s+{_BOUNDS}void\s+{_BOUNDS}(\w+)\s*\(")
 _TRAMPOLINE = """
+#pragma GCC visibility push(default)
 extern "C" int npgan_launch_NAME(void **arguments, const unsigned *sizes, size_t shared) {
     return emulator::launch(NAME, arguments, sizes, shared);
 }
 extern "C" void npgan_signature_NAME(char *out) { emulator::signature(NAME, out); }
+#pragma GCC visibility pop
 """
 
 

@@ -89,6 +89,10 @@ class Backend(ABC):
         """Ask for the values that an array has when all that was asked for before is done, without waiting."""
         return Reading(self.to_host(array).copy())
 
+    def room(self) -> int | None:
+        """Return the bytes of memory that could be had where the arrays live; None where nobody counts them."""
+        return None
+
     def random(self, seed: int) -> Random:
         """Return the random numbers of a run with this seed."""
         return Random(seed, self)

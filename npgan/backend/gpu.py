@@ -84,6 +84,10 @@ class CupyBackend(Backend):
         event.record(self.xp.cuda.get_current_stream())
         return Reading(host, event)
 
+    def room(self) -> int:  # noqa: D102
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
+
     def describe(self) -> dict[str, str]:  # noqa: D102
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         return {

@@ -12,13 +12,14 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.data import Dataset, open_dataset
-from npgan.errors import CheckpointError, ConfigError, NonFiniteError
+from npgan.errors import BackendError, CheckpointError, ConfigError, NonFiniteError
 from npgan.recipes import Recipe, get_recipe
 from npgan.training import checkpoint
 from npgan.training.config import Config, PlayerConfig, build, differences, merge
 from npgan.training.experiment import Experiment, Facts
 from npgan.training.folder import RunFolder, environment, environment_changes
 from npgan.training.logbook import Logbook
+from npgan.training.memory import too_little
 from npgan.training.progress import Progress
 from npgan.training.run import Run, read_run_config, recipe_of, step_of
 from npgan.training.signals import StopSignals
@@ -258,6 +259,10 @@ def _loop(
                     break
     except NonFiniteError as error:
         raise NonFiniteError(f"{error}{_advice(folder)}") from None
+    except MemoryError as error:
+        if experiment.room is None:
+            raise
+        raise BackendError(f"out of memory: {too_little(experiment, experiment.room)}") from error
     finally:
         experiment.close()
     return Run(folder.path, recipe=experiment.recipe, stopped_by=signals.name)

@@ -1,4 +1,7 @@
+import importlib
 import os
+import shutil
+import sys
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,3 +50,34 @@ def data_root():
     if not root:
         pytest.skip("NPGAN_TEST_DATA names no directory with real data sets")
     return Path(root)
+
+
+def _forget_cupy():
+    """Take CuPy out of what is imported, and what was compiled with it out of npgan; return the modules."""
+    from npgan.backend import cuda
+
+    cuda.forget()
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "cupy"}
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    """The stand-in for CuPy of tests/emulator, as the module `cupy`."""
+    if shutil.which("g++") is None:
+        pytest.skip("the emulator of a GPU needs g++, to compile the CUDA sources with")
+    real, path = _forget_cupy(), str(Path(__file__).parent / "emulator")
+    sys.path.insert(0, path)
+    try:
+        yield importlib.import_module("cupy")
+    finally:
+        sys.path.remove(path)
+        _forget_cupy()
+        sys.modules.update(real)
+
+
+@pytest.fixture(scope="module")
+def cupy(request):
+    """CuPy on a device where there is one, else the emulator."""
+    if no_gpu() is None:
+        return importlib.import_module("cupy")
+    return request.getfixturevalue("emulator")

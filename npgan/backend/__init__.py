@@ -8,7 +8,7 @@ from npgan.errors import BackendError
 
 __all__ = ["BACKENDS", "Array", "Backend", "Random", "Shape", "get_backend"]
 
-BACKENDS = ("cpu", "gpu", "reference")
+BACKENDS = ("cpu", "gpu", "gpu:tf32", "gpu:bf16", "reference")
 
 
 def get_backend(name: str | Backend = "cpu") -> Backend:
@@ -16,9 +16,10 @@ def get_backend(name: str | Backend = "cpu") -> Backend:
 
     Parameters
     ----------
-    name : {"cpu", "gpu", "reference"} or Backend
-        ``"cpu"`` is NumPy with numba kernels, ``"gpu"`` is CuPy, ``"reference"`` is NumPy with the plain kernels
-        that the others are checked against (slow; also computes in complex128, for the complex step).
+    name : {"cpu", "gpu", "gpu:tf32", "gpu:bf16", "reference"} or Backend
+        ``"cpu"`` is NumPy with numba kernels, ``"gpu"`` is CuPy with CUDA kernels, ``"reference"`` is NumPy with the
+        plain kernels that the others are checked against (slow; also computes in complex128, for the complex step).
+        ``"gpu:tf32"`` and ``"gpu:bf16"`` compute products of float32 on tensor cores, which round their factors.
 
     Raises
     ------
@@ -31,8 +32,8 @@ def get_backend(name: str | Backend = "cpu") -> Backend:
         from npgan.backend.cpu import NumpyBackend
 
         return NumpyBackend(name)
-    if name == "gpu":
+    if name in BACKENDS:
         from npgan.backend.gpu import CupyBackend
 
-        return CupyBackend()
+        return CupyBackend(name.partition(":")[2] or "float32")
     raise BackendError(f"backend is {name!r}, expected one of {', '.join(BACKENDS)}")

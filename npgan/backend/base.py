@@ -7,17 +7,21 @@ against ``backend.xp`` and runs on both.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from npgan.backend.random import Random
+from npgan.backend.recording import Reading, Recording
 from npgan.errors import DTypeError
 from npgan.kernels import Kernels
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Shape: TypeAlias = tuple[int, ...]
+Scalar: TypeAlias = float | Array
+"""A float; or an array of shape () where the arrays live, whose `float` waits until it is computed."""
 
 
 class Backend(ABC):
@@ -33,6 +37,10 @@ class Backend(ABC):
         The table of operations.
     fuses : bool
         Whether a Pass may run neighbouring layers in one call.
+    recorder : type of Recording or None
+        What writes a training step down; None: this backend cannot.
+    recording : Recording or None
+        What is being written to.
     """
 
     name: str
@@ -40,6 +48,8 @@ class Backend(ABC):
     kernels: Kernels
     dtypes: tuple[str, ...] = ("float32", "float64")
     fuses: bool = False
+    recorder: type[Recording] | None = None
+    recording: Recording | None = None
 
     @abstractmethod
     def empty(self, shape: Shape, dtype: Any) -> Array:
@@ -70,6 +80,18 @@ class Backend(ABC):
         array = self.empty(shape, dtype)
         array[...] = 0
         return array
+
+    def live(self, function: Callable[[], Any]) -> Any:
+        """Return the number that a function returns; what is recorded calls it again for each step (see `Live`)."""
+        return function() if self.recording is None else self.recording.live(function)
+
+    def read_later(self, array: Array) -> Reading:
+        """Ask for the values that an array has when all that was asked for before is done, without waiting."""
+        return Reading(self.to_host(array).copy())
+
+    def room(self) -> int | None:
+        """Return the bytes of memory that could be had where the arrays live; None where nobody counts them."""
+        return None
 
     def random(self, seed: int) -> Random:
         """Return the random numbers of a run with this seed."""

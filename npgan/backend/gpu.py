@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from npgan.backend.base import Array, Backend, Shape
+from npgan.backend.cuda_graph import CudaGraph
+from npgan.backend.recording import Reading
 from npgan.errors import BackendError
 from npgan.kernels import Kernels
 
 _INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
 
 
+COMPUTE = ("float32", "tf32", "bf16")
+
+
 class CupyBackend(Backend):
     """CuPy arrays in the memory of the current CUDA device.
+
+    Parameters
+    ----------
+    compute : {"float32", "tf32", "bf16"}
+        What products of float32 arrays are computed in: float32 as it is, or tensor cores that round the factors to 10
+        or 7 bits of mantissa and add up in float32. Weights, activations and gradients stay float32, and products of
+        float64 arrays float64.
 
     Raises
     ------
@@ -21,8 +35,11 @@ class CupyBackend(Backend):
     """
 
     name = "gpu"
+    recorder = CudaGraph
 
-    def __init__(self) -> None:
+    def __init__(self, compute: str = "float32") -> None:
+        if compute not in COMPUTE:
+            raise BackendError(f"the gpu backend computes in {', '.join(COMPUTE)}, and {compute!r} was asked for")
         try:
             import cupy
         except ImportError as error:
@@ -37,7 +54,8 @@ class CupyBackend(Backend):
         if count == 0:
             raise BackendError("the gpu backend needs a CUDA device and found none; use --backend cpu")
         self.xp = cupy
-        self.kernels = Kernels("gpu")
+        self.compute = compute
+        self.kernels = Kernels("gpu", compute=compute)
 
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
         array: Array = self.xp.empty(shape, dtype)
@@ -58,6 +76,18 @@ class CupyBackend(Backend):
         """Return the array: CuPy has no read-only flag."""
         return array
 
+    def read_later(self, array: Array) -> Reading:  # noqa: D102
+        memory = self.xp.cuda.alloc_pinned_memory(array.nbytes)
+        host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+        array.get(out=host, blocking=False)  # type: ignore[attr-defined]
+        event = self.xp.cuda.Event(disable_timing=True)
+        event.record(self.xp.cuda.get_current_stream())
+        return Reading(host, event)
+
+    def room(self) -> int:  # noqa: D102
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
+
     def describe(self) -> dict[str, str]:  # noqa: D102
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         return {
@@ -65,4 +95,5 @@ class CupyBackend(Backend):
             "cupy": self.xp.__version__,
             "cuda": str(self.xp.cuda.runtime.runtimeGetVersion()),
             "device": properties["name"].decode(),
+            "compute": self.compute,
         }

@@ -11,10 +11,11 @@ The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from npgan.backend.recording import Live, Step
 from npgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ class Random:
         self._key = (self.seed & _MASK, self.seed >> 32)
         self._kernels = backend.kernels.random
 
-    def _counter(self, stream: str, step: int, substream: int) -> tuple[int, int, int, int, int]:
-        return (*self._key, step & _MASK, stream_id(stream), substream)
+    def _counter(self, stream: str, step: Step, substream: int) -> tuple[int, int, Any, int, int]:
+        return (*self._key, step if isinstance(step, Live) else step & _MASK, stream_id(stream), substream)
 
     def uniform(
         self,
         out: Array,
         stream: str,
-        step: int = 0,
+        step: Step = 0,
         *,
         low: float = 0.0,
         high: float = 1.0,
@@ -67,7 +68,7 @@ class Random:
         self,
         out: Array,
         stream: str,
-        step: int = 0,
+        step: Step = 0,
         *,
         mean: float = 0.0,
         std: float = 1.0,
@@ -77,7 +78,7 @@ class Random:
         self._kernels.normal(out, *self._counter(stream, step, substream), mean, std)
         return out
 
-    def integers(self, out: Array, stream: str, step: int = 0, *, high: int, substream: int = 0) -> Array:
+    def integers(self, out: Array, stream: str, step: Step = 0, *, high: int, substream: int = 0) -> Array:
         """Fill the integer array `out` with numbers uniform in {0, ..., high - 1} (bias below high / 2**32)."""
         if not 1 <= high <= 2**31:
             raise ConfigError(f"high is {high}, expected 1 to 2**31")

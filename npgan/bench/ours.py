@@ -8,6 +8,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.random import Random
+from npgan.backend.recording import Live
 from npgan.game import Alternating, Game, Latent, Player
 from npgan.game.differentiable import PLAYERS
 from npgan.layers import Conv2d, ConvTranspose2d, Dense
@@ -33,7 +34,7 @@ class _Given(Latent):
 
     z: Array
 
-    def draw(self, out: Array, random: Random, stream: str, step: int) -> Array:
+    def draw(self, out: Array, random: Random, stream: str, step: int | Live) -> Array:
         out[...] = self.z
         return out
 

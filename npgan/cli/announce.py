@@ -37,6 +37,8 @@ def announcement(quiet: bool, announced: list[Path], until: ExitStack) -> Callab
         say_table(_description(experiment, folder))
         for note in experiment.dataset.notes:
             say(f"note: {note}")
+        if experiment.backend.recorder is not None and experiment.steps.reason is not None:
+            say(f"note: steps are not recorded: {experiment.steps.reason}")
         if experiment.backend.name == "cpu":
             until.enter_context(compilation_announced())
 
@@ -57,9 +59,23 @@ def _description(experiment: Experiment, folder: RunFolder) -> list[tuple[str, s
         ("data", f"{data.name}: {samples} samples of {shape_text(data.sample_shape)}{classes}"),
         ("model", f"G {G.size:,} weights, D {D.size:,} weights, {config.loss} loss"),
         ("compute", f"{config.dtype} on {config.backend} ({device}), a step takes {size_text(experiment.game.nbytes)}"),
+        *_memory(experiment),
         ("steps", f"{config.steps} with batches of {config.batch}, seed {config.seed}"),
         ("run", str(folder.path)),
     ]
+
+
+def _memory(experiment: Experiment) -> list[tuple[str, str]]:
+    """Return what a device's memory is needed for, and what it has."""
+    from npgan.training.folder import size_text
+    from npgan.training.memory import need, too_little
+
+    if experiment.room is None:
+        return []
+    found = need(experiment)
+    if found.total > experiment.room:
+        return [("memory", too_little(experiment, experiment.room))]
+    return [("memory", f"{found}, of {size_text(experiment.room)}")]
 
 
 def resume_command(run: Path) -> str:

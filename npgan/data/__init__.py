@@ -7,6 +7,7 @@
 
 from npgan.data.augment import Augment
 from npgan.data.dataset import ArrayDataset, Dataset
+from npgan.data.device import DeviceLoader
 from npgan.data.images import ImageFolder
 from npgan.data.loader import Batch, Loader
 from npgan.data.mixture import Mixture
@@ -20,6 +21,7 @@ __all__ = [
     "Augment",
     "Batch",
     "Dataset",
+    "DeviceLoader",
     "ImageFolder",
     "Loader",
     "Mixture",

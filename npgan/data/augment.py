@@ -9,7 +9,7 @@ import numpy as np
 from npgan.backend import Array, Random
 from npgan.errors import ConfigError, ShapeError
 
-_DRAWS = 5  # for each image: flip, rotation, two shifts, scale; always all, so that no option changes another's draws
+DRAWS = 5  # for each image: flip, rotation, two shifts, scale; always all, so that no option changes another's draws
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Augment:
             raise ShapeError(f"augment: x is {x.shape} and out {out.shape}, expected both (N, H, W, C)")
         from scipy.ndimage import affine_transform
 
-        draws = random.uniform(np.empty((len(x), _DRAWS)), "augment", cursor)
+        draws = random.uniform(np.empty((len(x), DRAWS)), "augment", cursor)
         middle = (np.array(x.shape[1:3]) - 1) / 2.0
         for image, (matrix, shift) in enumerate(self._maps(draws, x.shape[1], x.shape[2])):
             if not shift.any() and np.array_equal(matrix, np.eye(2)):

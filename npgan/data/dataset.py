@@ -32,6 +32,8 @@ class Dataset(ABC):
         The class of every sample where it is known without drawing the sample.
     value_range : (low, high), or None
         What a generator's output should range over: (-1, 1) for images, None for points.
+    byte_range : (low, high), or None
+        Where samples are kept as bytes, those that become (-1, 1): see `bytes`.
     endless : bool
         Whether samples beyond ``len`` exist: ``len`` is then nominal, and no sample need be seen twice.
     notes : tuple of str
@@ -43,6 +45,7 @@ class Dataset(ABC):
     classes: tuple[str, ...] | None = None
     labels: Array | None = None
     value_range: tuple[float, float] | None = None
+    byte_range: tuple[float, float] | None = None
     endless: bool = False
     notes: tuple[str, ...] = ()
 
@@ -71,18 +74,37 @@ class Dataset(ABC):
             `out` or `labels` do not fit.
         """
 
+    def bytes(self, indices: Array, out: Array, labels: Array | None = None) -> None:
+        """Write the samples with these indices as they are kept: ``(out - low) / ((high - low) / 2) - 1`` is `batch`.
+
+        Parameters
+        ----------
+        indices, labels
+            As for `batch`.
+        out : uint8 array (N, *sample_shape)
+            Filled.
+
+        Raises
+        ------
+        DataError
+            As for `batch`; or samples are not kept as bytes (`byte_range` is None).
+        """
+        raise DataError(f"{self.name}: its samples are not kept as bytes")
+
     @property
     def image(self) -> bool:
         """Whether samples are images (H, W, C)."""
         return len(self.sample_shape) == 3
 
-    def check_batch(self, indices: Array, out: Array, labels: Array | None) -> None:
+    def check_batch(
+        self, indices: Array, out: Array, labels: Array | None, dtypes: tuple[str, ...] = ("float32", "float64")
+    ) -> None:
         """Raise where the arguments of `batch` do not fit this data set; every `batch` calls it first."""
         n = len(indices)
         if out.shape != (n, *self.sample_shape):
             raise ShapeError(f"{self.name}: out is {out.shape}, expected {(n, *self.sample_shape)}")
-        if out.dtype not in (np.float32, np.float64):
-            raise DTypeError(f"{self.name}: out is {out.dtype}, expected float32 or float64")
+        if out.dtype.name not in dtypes:
+            raise DTypeError(f"{self.name}: out is {out.dtype}, expected {' or '.join(dtypes)}")
         if n and not (indices.min() >= 0 and (self.endless or indices.max() < len(self))):
             raise DataError(
                 f"{self.name}: indices go from {indices.min()} to {indices.max()}, expected 0 to {len(self) - 1}"
@@ -155,6 +177,7 @@ class ArrayDataset(Dataset):
         elif self.image:
             self._range = _guess_range(low, high, name)
         self.value_range = None if self._range is None else (-1.0, 1.0)
+        self.byte_range = self._range if self._data.dtype == np.uint8 else None
         if labels is not None:
             self.labels, self.classes = _as_labels(np.asarray(labels), len(self._data), classes, name)
 
@@ -174,6 +197,18 @@ class ArrayDataset(Dataset):
             out -= 1.0
         if len(indices) and not self._trusted:
             self._check_values(indices, out)
+        if labels is not None and self.labels is not None:
+            np.take(self.labels, indices, out=labels, mode="clip")
+
+    def bytes(self, indices: Array, out: Array, labels: Array | None = None) -> None:  # noqa: D102
+        if self.byte_range is None:
+            super().bytes(indices, out, labels)
+        self.check_batch(indices, out, labels, ("uint8",))
+        for row, index in enumerate(indices):
+            out[row] = self._data[index]
+        if len(indices) and not self._trusted:
+            low, high = self.byte_range or (0.0, 255.0)
+            self._check_values(indices, (out.astype(np.float32) - low) / ((high - low) / 2.0) - 1.0)
         if labels is not None and self.labels is not None:
             np.take(self.labels, indices, out=labels, mode="clip")
 

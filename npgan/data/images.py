@@ -51,7 +51,7 @@ class ImageFolder(Dataset):
         self, folder: Path, *, image_size: int | tuple[int, int] | None = None, grayscale: bool | None = None
     ) -> None:
         self.name = folder.name or str(folder)
-        self.value_range = (-1.0, 1.0)
+        self.value_range, self.byte_range = (-1.0, 1.0), (0.0, 255.0)
         self._paths, labels, self.classes = _collect(folder)
         self.labels = None if labels is None else np.array(labels, np.int64)
         self._resize = None if image_size is None else _check_size(image_size)
@@ -95,6 +95,13 @@ class ImageFolder(Dataset):
             out[row] = self._picture(int(index))
         out /= 127.5
         out -= 1.0
+        if labels is not None and self.labels is not None:
+            np.take(self.labels, indices, out=labels, mode="clip")
+
+    def bytes(self, indices: Array, out: Array, labels: Array | None = None) -> None:  # noqa: D102
+        self.check_batch(indices, out, labels, ("uint8",))
+        for row, index in enumerate(indices):
+            out[row] = self._picture(int(index))
         if labels is not None and self.labels is not None:
             np.take(self.labels, indices, out=labels, mode="clip")
 

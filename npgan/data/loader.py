@@ -48,6 +48,7 @@ class Loader:
     prefetch : int
         How many batches to be ahead; 0 does without a thread.
     dtype : "float32" or "float64"
+        Or "uint8", for samples as they are kept (see `Dataset.bytes`), without augmentation.
 
     Raises
     ------
@@ -72,12 +73,12 @@ class Loader:
         prefetch: int = 2,
         dtype: Any = "float32",
     ) -> None:
-        if dtype not in ("float32", "float64", np.float32, np.float64):
-            raise DTypeError(f"dtype is {dtype!r}, expected 'float32' or 'float64'")
+        expected = ["float32", "float64"] + ["uint8"] * (dataset.byte_range is not None and augment is None)
+        if dtype not in (*expected, *map(np.dtype, expected)):
+            raise DTypeError(f"dtype is {dtype!r}, expected {' or '.join(map(repr, expected))}")
         if isinstance(prefetch, bool) or not isinstance(prefetch, int) or not 0 <= prefetch <= 64:
             raise ConfigError(f"prefetch is {prefetch!r}, expected a whole number from 0 to 64")
-        if augment is not None and augment.active and not dataset.image:
-            raise ConfigError(f"{dataset.name} has no images (its samples are {dataset.sample_shape}): no augment here")
+        check_augment(dataset, augment)
         self.dataset = dataset
         sampler = Sampler(dataset, batch, random, shuffle=shuffle, balanced=balanced)
         self.batches_per_epoch = sampler.batches_per_epoch
@@ -129,6 +130,12 @@ class Loader:
         self.close()
 
 
+def check_augment(dataset: Dataset, augment: Augment | None) -> None:
+    """Raise ConfigError where there is nothing to augment."""
+    if augment is not None and augment.active and not dataset.image:
+        raise ConfigError(f"{dataset.name} has no images (its samples are {dataset.sample_shape}): no augment here")
+
+
 class _Fill:
     """Writes batch number `cursor` into a buffer."""
 
@@ -145,6 +152,7 @@ class _Fill:
     def __call__(self, cursor: int, slot: int) -> None:
         batch = self._batches[slot]
         target = batch.x if self._plain is None else self._plain
-        self._dataset.batch(self._sampler.indices(cursor), target, batch.labels)
+        write = self._dataset.bytes if target.dtype == np.uint8 else self._dataset.batch
+        write(self._sampler.indices(cursor), target, batch.labels)
         if self._augment is not None:
             self._augment.apply(batch.x, target, self._random, cursor)

@@ -9,6 +9,7 @@ from npgan.game.dirac import dirac_gan
 from npgan.game.game import Game, Latent
 from npgan.game.minibatch import MiniBatches
 from npgan.game.player import Player
+from npgan.game.recorded import Steps
 from npgan.game.rule import Rule
 from npgan.game.rules import RULES, get_rule, make_rule
 from npgan.game.tangent import Tangent
@@ -29,6 +30,7 @@ __all__ = [
     "QuadraticGame",
     "Rule",
     "SimultaneousDescent",
+    "Steps",
     "Tangent",
     "bilinear_game",
     "dense",

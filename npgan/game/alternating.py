@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
+from typing import Any
 
-from npgan.backend.base import Array
+from npgan.backend.base import Array, Scalar
 from npgan.backend.random import Random
+from npgan.backend.recording import Step
 from npgan.errors import ConfigError, NonFiniteError
 from npgan.game.game import Game, Latent
 from npgan.game.player import Player
 
 Data = Callable[[int], tuple[Array, Array | None]]  # the number of a batch -> examples, labels
-Turn = Callable[[bool], float]  # whether it is a replay -> the player's loss; the gradient goes to the player
+Batches = Callable[[Any], tuple[Array, Array | None]]  # the same, of a Step
+Turn = Callable[[bool], Scalar]  # whether it is a replay -> the player's loss; the gradient goes to the player
 
 
 class Alternating:
@@ -59,7 +62,8 @@ class Alternating:
             raise ConfigError(f"the latent is {latent.shape}, but the generator takes {game.generator.input_shape}")
         self.game, self.G, self.D, self.latent, self.random = game, generator, discriminator, latent, random
         self.n_critic, self.fresh_noise = n_critic, fresh_noise
-        self._z = game.generator.backend.empty((game.batch, *latent.shape), game.generator.dtype)
+        self.backend = game.generator.backend
+        self._z = self.backend.empty((game.batch, *latent.shape), game.generator.dtype)
 
     def step(self, step: int, data: Data) -> dict[str, float]:
         """Run one training iteration, the step-th, from 0; return its losses, scores and gradient norms.
@@ -69,18 +73,37 @@ class Alternating:
         NonFiniteError
             A loss or gradient is not finite. That player was not updated; the message names the first bad array.
         """
+        found, _ = self.iterate(step, data)
+        return {name: float(value) for name, value in found.items()}
+
+    def turns(self, step: int) -> range:
+        """Return the turns of D in a step, each with a batch of that number."""
+        return range(step * self.n_critic, (step + 1) * self.n_critic)
+
+    def _turn(self, step: Step, k: int) -> Step:
+        turn: Step = self.backend.live(lambda: self.turns(int(step))[k])
+        return turn
+
+    def iterate(self, step: Step, data: Batches) -> tuple[dict[str, Scalar], list[Scalar]]:
+        """Do what `step` does; return what it returns, and the losses and norms of D's turns before its last.
+
+        This can be recorded: then `step` is a Live, and nobody knows yet what is finite.
+        """
         game, labels = self.game, None
+        found_d: list[Scalar] = []
         for k in range(self.n_critic):
-            turn = step * self.n_critic + k
+            turn = self._turn(step, k)
             x, labels = data(turn)
 
-            def discriminator_turn(again: bool, turn: int = turn, x: Array = x, labels: Array | None = labels) -> float:
+            def discriminator_turn(
+                again: bool, turn: Step = turn, x: Array = x, labels: Array | None = labels
+            ) -> Scalar:
                 game.generate(self.latent.draw(self._z, self.random, "latent", turn), labels, turn)
                 return game.discriminator_gradient(self.D.gradient, x, labels, turn)
 
-            loss_d, norm_d = self._take_turn(self.D, discriminator_turn, step)
+            found_d += self._take_turn(self.D, discriminator_turn, step)
 
-        def generator_turn(again: bool) -> float:
+        def generator_turn(again: bool) -> Scalar:
             if self.fresh_noise:
                 self.latent.draw(self._z, self.random, "latent of G", step)
             if self.fresh_noise or again:  # a Pass goes back once for each time that it went forward
@@ -89,28 +112,27 @@ class Alternating:
 
         loss_g, norm_g = self._take_turn(self.G, generator_turn, step)
         found = {
-            "loss_d": loss_d,
+            "loss_d": found_d[-2],
             "loss_g": loss_g,
             "score_real": game.score_real,
             "score_fake": game.score_fake,
-            "grad_norm_d": norm_d,
+            "grad_norm_d": found_d[-1],
             "grad_norm_g": norm_g,
         }
-        turns = range(step * self.n_critic, (step + 1) * self.n_critic)
-        if any(each.due(turn) for each in game.penalties for turn in turns):  # else it is of an earlier step
+        if any(each.due(turn) for each in game.penalties for turn in self.turns(int(step))):  # else it is of another
             found["penalty"] = game.penalty
-        return found
+        return found, found_d[:-2]
 
-    def _take_turn(self, player: Player, turn: Turn, step: int) -> tuple[float, float]:
+    def _take_turn(self, player: Player, turn: Turn, step: Step) -> tuple[Scalar, Scalar]:
         """Compute a player's gradient and update it; where something is not finite, find out what and stop."""
         loss = turn(False)
         norm = player.clip()
-        if not (isfinite(loss) and isfinite(norm)):
+        if self.backend.recording is None and not (isfinite(loss) and isfinite(norm)):
             self._explain(player, turn, step)
         player.update(step)
         return loss, norm
 
-    def _explain(self, player: Player, turn: Turn, step: int) -> None:
+    def _explain(self, player: Player, turn: Turn, step: Step) -> None:
         """Replay the turn with every array checked. Nothing was updated, and every draw is a function of the step."""
         name = player.network.name
         try:

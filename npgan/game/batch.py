@@ -127,8 +127,8 @@ class BatchGame(DifferentiableGame):
         out = self._vector("gradient", player)
         if player == 0:
             loss = self.game.discriminator_gradient(out, self.x, self.labels, self.step, training=self.training)
-            return loss, out
-        return self.game.generator_gradient(out, self.labels, self.step), out
+            return float(loss), out
+        return float(self.game.generator_gradient(out, self.labels, self.step)), out
 
     def _explain(self, player: int) -> None:
         """Run again with every array checked."""

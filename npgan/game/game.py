@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from npgan.backend.base import Array, Shape
+from npgan.backend.base import Array, Scalar, Shape
 from npgan.backend.random import Random
+from npgan.backend.recording import Step
 from npgan.errors import ConfigError
 from npgan.game.batch import BatchGame
 from npgan.losses import Loss, Term
@@ -35,7 +36,7 @@ class Latent:
         if self.distribution not in ("normal", "uniform"):
             raise ConfigError(f'latent.distribution is {self.distribution!r}, expected "normal" or "uniform"')
 
-    def draw(self, out: Array, random: Random, stream: str, step: int) -> Array:
+    def draw(self, out: Array, random: Random, stream: str, step: Step) -> Array:
         """Fill `out` (N, *shape): a function of the seed, the stream and the step alone."""
         if self.distribution == "normal":
             return random.normal(out, stream, step)
@@ -72,9 +73,9 @@ class Game:
 
     Attributes
     ----------
-    score_real, score_fake : float
+    score_real, score_fake : Scalar
         Mean logit of the last turn of D.
-    penalty : float
+    penalty : Scalar
         Sum of the penalties of the last turn in which one was evaluated.
     """
 
@@ -111,8 +112,9 @@ class Game:
         self._weights = G.backend.empty((batch,), D.dtype) if loss.class_weights is not None else None
         self.penalties = [Penalized(penalty, D, batch, shared) for penalty in penalties]
         self.random = random or D.random
-        self.score_real = self.score_fake = float("nan")
-        self.penalty = 0.0
+        self.score_real: Scalar = float("nan")
+        self.score_fake: Scalar = float("nan")
+        self.penalty: Scalar = 0.0
         self.dfake: Array | None = None  # the gradient of L_D, without penalties, by the generated samples; of order 2
         self.held: BatchGame | None = None  # whose arrays are in the Passes, where it is not a training step's
 
@@ -127,7 +129,7 @@ class Game:
         """Return the game on one batch, real x (N, *sample) and latents z (N, *latent): a `DifferentiableGame`."""
         return BatchGame(self, x, z, labels, step, training)
 
-    def generate(self, z: Array, labels: Array | None, step: int, *, training: bool = True) -> Array:
+    def generate(self, z: Array, labels: Array | None, step: Step, *, training: bool = True) -> Array:
         """Run G on z (N, *latent) and keep what its gradient needs.
 
         With ``training=False`` running statistics stay as they are, here and below.
@@ -136,8 +138,8 @@ class Game:
         return self.fake.forward(z, self.given(self.generator, labels), step=step, update_stats=training)
 
     def discriminator_gradient(
-        self, out: Array, x: Array, labels: Array | None, step: int, *, training: bool = True
-    ) -> float:
+        self, out: Array, x: Array, labels: Array | None, step: Step, *, training: bool = True
+    ) -> Scalar:
         """Write dL_D/dtheta_D to `out` for the real batch x and the fakes of the last `generate`; return L_D.
 
         A lazy penalty is charged in its turns, k-fold; with ``training=False`` it is charged always, once.
@@ -151,16 +153,17 @@ class Game:
         value, dscore = self.term(self.loss.fake, score, labels)
         self.score_fake = self._mean(score)
         self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
-        loss += value
+        loss = loss + value
         due = [each for each in self.penalties if not training or each.due(step)]
         if due:
-            self.penalty = sum(
+            charged = [
                 each.add_gradient(out, x, self.fake.y, condition, self.random, step, lazy=training) for each in due
-            )
-            loss += self.penalty
+            ]
+            self.penalty = sum(charged[1:], start=charged[0])
+            loss = loss + self.penalty
         return loss
 
-    def generator_gradient(self, out: Array, labels: Array | None, step: int) -> float:
+    def generator_gradient(self, out: Array, labels: Array | None, step: Step) -> Scalar:
         """Write dL_G/dtheta_G to `out` for the fakes of the last `generate`; return L_G.
 
         D's weight gradients are not wanted here, and its running statistics stay: this is not D's turn.
@@ -173,13 +176,14 @@ class Game:
         self.fake.backward(dfake, dtheta=out, dx=False)
         return loss
 
-    def term(self, term: Term, score: Array, labels: Array | None) -> tuple[float, Array]:
+    def term(self, term: Term, score: Array, labels: Array | None) -> tuple[Scalar, Array]:
         """Return a term of the loss and its gradient by the score, which holds until the next one."""
-        value = float(term.value_and_gradient(self._dscore, score, self.weights(labels)))
+        value = term.value_and_gradient(self._dscore, score, self.weights(labels))
         return value, self._dscore
 
-    def _mean(self, score: Array) -> float:
-        return float(self.discriminator.backend.kernels.reduce.mean(score))
+    def _mean(self, score: Array) -> Scalar:
+        value: Scalar = self.discriminator.backend.kernels.reduce.mean(score)
+        return value
 
     def weights(self, labels: Array | None) -> Array | None:
         """Return the samples' class weights (N,), or None where the loss has none."""

@@ -110,7 +110,7 @@ class _Field(BatchGame):
         if f"loss_{name}" not in self.found:
             self.found |= {f"loss_{name}": loss, f"grad_norm_{name}": float(norm(gradient, backend=self.backend))}
             if player == 0:
-                self.found |= {"score_real": game.score_real, "score_fake": game.score_fake}
+                self.found |= {"score_real": float(game.score_real), "score_fake": float(game.score_fake)}
                 if any(each.due(self.step) for each in game.penalties):  # else it is of an earlier step
-                    self.found["penalty"] = game.penalty
+                    self.found["penalty"] = float(game.penalty)
         return loss, gradient

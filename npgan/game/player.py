@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from npgan.backend.base import Array
+from npgan.backend.base import Array, Scalar
+from npgan.backend.recording import Step
 from npgan.losses import clip_weights
 from npgan.network import Network
 from npgan.optimizers import Ema, Optimizer, Schedule, clip_norm, clip_value, norm
@@ -45,11 +46,11 @@ class Player:
         self.gradient = self.network.grad
         self._scratch = norm_scratch(self.network.size, self.network.backend)
 
-    def clip(self) -> float:
+    def clip(self) -> Scalar:
         """Apply the limits to the gradient; return its norm before, NaN or infinite where an element is."""
         return self.limit(self.gradient)
 
-    def limit(self, gradient: Array) -> float:
+    def limit(self, gradient: Array) -> Scalar:
         """Apply the limits to a gradient (P,), in place; return its norm before."""
         given: dict[str, Any] = {"backend": self.network.backend, "scratch": self._scratch}
         before = []
@@ -65,10 +66,10 @@ class Player:
             moving = [(s.start, s.stop) for s in self.optimizer.segments if not s.frozen]
             clip_weights(theta, self.clip_weights, moving, backend=self.network.backend)
 
-    def update(self, step: int) -> None:
+    def update(self, step: Step) -> None:
         """Move the weights by the optimizer's direction."""
         with self.network.write() as theta:
-            self.optimizer.step(theta, self.gradient, self.rate(step))
+            self.optimizer.step(theta, self.gradient, self.network.backend.live(lambda: self.rate(int(step))))
             self.bound(theta)
         if self.ema is not None:
             self.ema.update(self.network.theta)

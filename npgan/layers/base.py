@@ -110,6 +110,8 @@ class Frame:
         Use batch statistics and dropout.
     update_stats : bool
         Update running statistics.
+    recording : bool
+        The step is being recorded: nobody may look at what an array holds.
     slope : float or None
         Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
         Always None for a layer that does not say that it `bends`, and in the R-maps.
@@ -143,6 +145,7 @@ class Frame:
     scratch: dict[str, Array]
     train: bool
     update_stats: bool
+    recording: bool = False
     slope: float | None
     dz: Array
     uniform: Callable[[Array], Array]

@@ -52,12 +52,13 @@ class Embedding(Layer):
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102
-        low, high = int(f.x.min()), int(f.x.max())
-        if low < 0 or high >= self.count:
-            raise ConfigError(
-                f"a label is {low if low < 0 else high}, expected 0 to {self.count - 1}; "
-                f"renumber the labels, or give Embedding a larger count"
-            )
+        if not f.recording:  # a recorded step makes NaN of it, and is then run as it is written
+            low, high = int(f.x.min()), int(f.x.max())
+            if low < 0 or high >= self.count:
+                raise ConfigError(
+                    f"a label is {low if low < 0 else high}, expected 0 to {self.count - 1}; "
+                    f"renumber the labels, or give Embedding a larger count"
+                )
         f.k.embedding.forward(f.y.reshape(-1, self.width), f.x.reshape(-1), f.w["weight"])
 
     def backward(self, f: Frame) -> None:  # noqa: D102

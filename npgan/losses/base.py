@@ -178,13 +178,14 @@ class Loss:
             raise ShapeError(f"{self.name}: labels is {labels.shape} and out {out.shape}, expected (N,) for both")
         if labels.dtype.kind not in "iu":
             raise DTypeError(f"{self.name}: labels is {labels.dtype}, expected integers")
-        low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-        if low < 0 or high >= len(self.class_weights):
-            raise ConfigError(
-                f"{self.name}: labels go from {low} to {high}, but class_weights has "
-                f"{len(self.class_weights)} values, for the labels from 0 to {len(self.class_weights) - 1}"
-            )
         backend = self.real.backend
+        if backend.recording is None:  # a recorded step makes NaN of it, and is then run as it is written
+            low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+            if low < 0 or high >= len(self.class_weights):
+                raise ConfigError(
+                    f"{self.name}: labels go from {low} to {high}, but class_weights has "
+                    f"{len(self.class_weights)} values, for the labels from 0 to {len(self.class_weights) - 1}"
+                )
         if out.dtype not in self._tables:
             self._tables[out.dtype] = backend.asarray(np.reshape(self.class_weights, (-1, 1)), out.dtype)
         backend.kernels.embedding.forward(out[:, None], labels, self._tables[out.dtype])

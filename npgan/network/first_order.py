@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
+from npgan.backend.recording import Step
 from npgan.errors import ConfigError, NpganError, StalePassError
 from npgan.layers.base import Frame
 from npgan.network.checks import check_array, check_target, check_wishes
@@ -48,7 +49,7 @@ class FirstOrder:
         self._none = network.backend.empty((0,), network.dtype)
         self._version = -1  # of the weights at the last forward
         self.watch: Watch | None = None
-        self.step = 0
+        self.step: Step = 0
         self._ran = "nothing"
         self._wishes: Wishes = (False, False, False)  # of the last backward
         self._rwishes: Wishes = (False, False, False)  # of the last rbackward
@@ -67,7 +68,7 @@ class FirstOrder:
     # ---------------------------------------------------------------- first order
 
     def forward(
-        self, x: Array, condition: Array | None = None, *, step: int = 0, update_stats: bool | None = None
+        self, x: Array, condition: Array | None = None, *, step: Step = 0, update_stats: bool | None = None
     ) -> Array:
         """Run the network.
 
@@ -103,6 +104,7 @@ class FirstOrder:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self.step = step
         update = self.train if update_stats is None else update_stats
+        recording = self.network.backend.recording is not None
         sweep, frames = self._plan.forward, self._frames.paired
         if self.watch is not None:
             sweep, frames = list(range(len(self._ops))), self._frames.each
@@ -111,7 +113,7 @@ class FirstOrder:
                 self._play(i)
                 continue
             op, f = self._ops[i], frames[i]
-            f.update_stats, f.scratch = update, self._frames.scratch[i][0]
+            f.update_stats, f.recording, f.scratch = update, recording, self._frames.scratch[i][0]
             try:
                 op.layer.forward(f)
             except NpganError as error:

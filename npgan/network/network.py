@@ -175,7 +175,10 @@ class Network:
         try:
             yield self._theta
         finally:
-            self.version += 1
+            self.backend.live(self._count_write)
+
+    def _count_write(self) -> None:
+        self.version += 1
 
     def load(self, theta: Array, state: Array | None = None) -> None:
         """Copy weights (and state) in, from host or device.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from npgan.backend.recording import Number
 from npgan.errors import ConfigError
 from npgan.optimizers.base import Optimizer
 from npgan.optimizers.groups import Segment
@@ -46,9 +47,9 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = (number(f"{self}: betas[{i}]", beta, least=0, below=1) for i, beta in enumerate(betas))
         self.eps = number(f"{self}: eps", eps, least=0)
 
-    def _options(self, segment: Segment) -> tuple[float, ...]:
-        scale1 = segment.lr / (1 - self.beta1**self.t)
-        scale2 = 1 / math.sqrt(1 - self.beta2**self.t)
+    def _options(self, segment: Segment) -> tuple[Number, ...]:
+        scale1 = self.backend.live(lambda: segment.lr / (1 - self.beta1**self.t))
+        scale2 = self.backend.live(lambda: 1 / math.sqrt(1 - self.beta2**self.t))
         return (self.beta1, self.beta2, self.eps, scale1, scale2, *self._decays(segment))
 
     def _decays(self, segment: Segment) -> tuple[float, float]:

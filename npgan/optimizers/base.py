@@ -8,6 +8,7 @@ from typing import Any
 
 from npgan.backend import get_backend
 from npgan.backend.base import Array, Backend
+from npgan.backend.recording import Live, Number
 from npgan.errors import ConfigError
 from npgan.optimizers.groups import Group, Range, Segment, segments
 from npgan.optimizers.vectors import check_vector, load_vectors
@@ -75,8 +76,11 @@ class Optimizer(ABC):
         self._scratch = self.backend.empty((self.backend.kernels.optimizer.workspace(),), self.dtype)
 
     @abstractmethod
-    def _options(self, segment: Segment) -> tuple[float, ...]:
+    def _options(self, segment: Segment) -> tuple[Number, ...]:
         """Return what the kernel takes after its arrays, for direction number `t`."""
+
+    def _count(self) -> None:
+        self.t += 1
 
     def direction(self, out: Array, gradient: Array, theta: Array | None = None) -> Array:
         """Take a gradient into the moments, write the direction to `out` and return it.
@@ -104,7 +108,7 @@ class Optimizer(ABC):
             self._check("theta", theta)
         elif any(segment.weight_decay and not segment.frozen for segment in self.segments):
             raise ConfigError(f"{self}: there is weight decay, so direction needs theta")
-        self.t += 1
+        self.backend.live(self._count)
         kernel = getattr(self.backend.kernels.optimizer, f"{self.kernel}_direction")
         for segment in self.segments:
             part = slice(segment.start, segment.stop)
@@ -115,7 +119,7 @@ class Optimizer(ABC):
             kernel(out[part], *self._parts(part), gradient[part], decayed, *self._options(segment))
         return out
 
-    def apply(self, theta: Array, direction: Array, lr: float) -> None:
+    def apply(self, theta: Array, direction: Array, lr: Number) -> None:
         """Write ``theta - lr direction`` to theta, where it is not frozen.
 
         Raises
@@ -127,13 +131,13 @@ class Optimizer(ABC):
         """
         self._check("theta", theta, writes=True)
         self._check("direction", direction)
-        lr = number(f"{self}: lr", lr)
+        lr = self._rate(lr)
         for segment in self.segments:
             if not segment.frozen:
                 part = slice(segment.start, segment.stop)
                 self.backend.kernels.optimizer.descend(theta[part], direction[part], lr)
 
-    def step(self, theta: Array, gradient: Array, lr: float) -> None:
+    def step(self, theta: Array, gradient: Array, lr: Number) -> None:
         """`direction`, then `apply`, in one pass that does not write the direction down.
 
         Raises
@@ -145,8 +149,8 @@ class Optimizer(ABC):
         """
         self._check("theta", theta, writes=True)
         self._check("gradient", gradient)
-        lr = number(f"{self}: lr", lr)
-        self.t += 1
+        lr = self._rate(lr)
+        self.backend.live(self._count)
         kernel = getattr(self.backend.kernels.optimizer, f"{self.kernel}_step")
         for segment in self.segments:
             if not segment.frozen:
@@ -173,6 +177,9 @@ class Optimizer(ABC):
         t = whole(f"{self}: t", t)
         load_vectors(str(self), self._moments, state, self.backend)
         self.t = t
+
+    def _rate(self, lr: Number) -> Number:
+        return lr if isinstance(lr, Live) else number(f"{self}: lr", lr)
 
     def _parts(self, part: slice) -> list[Array]:
         return [moment[part] for moment in self._moments.values()]

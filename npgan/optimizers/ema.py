@@ -64,9 +64,13 @@ class Ema:
     def update(self, theta: Array) -> None:
         """Take the weights theta (P,) into the mean; raise ShapeError or DTypeError where they do not fit."""
         check_vector("Ema", "theta", theta, self.mean.size, self.mean.dtype)
+        self.backend.kernels.optimizer.average(self.mean, theta, self.backend.live(self._weight))
+
+    def _weight(self) -> float:
+        """Return the weight of the next update, and count it."""
         decay = min(self.decay, (1 + self.t) / (self.warmup + self.t)) if self.t else 0.0
-        self.backend.kernels.optimizer.average(self.mean, theta, 1 - decay)
         self.t += 1
+        return 1 - decay
 
     def state(self) -> dict[str, Array]:
         """Return the mean: a view, to be saved together with `t`."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from npgan.backend import get_backend
-from npgan.backend.base import Array, Backend
+from npgan.backend.base import Array, Backend, Scalar
 from npgan.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 from npgan.options import number
 
@@ -46,7 +46,7 @@ def load_vectors(owner: str, into: Mapping[str, Array], state: Mapping[str, Any]
         array[...] = found[name]
 
 
-def norm(vector: Array, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
+def norm(vector: Array, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> Scalar:
     """Return the Euclidean norm of a vector (P,), summed in float64 without overflow.
 
     NaN or Inf in the vector comes out as one. The same bits whatever the number of threads.
@@ -66,7 +66,7 @@ def norm(vector: Array, *, backend: str | Backend = "cpu", scratch: Array | None
     _check_flat("norm", vector)
     backend = get_backend(backend)
     scratch = norm_scratch(vector.size, backend) if scratch is None else scratch
-    value: float = backend.kernels.reduce.norm(scratch, vector)
+    value: Scalar = backend.kernels.reduce.norm(scratch, vector)
     return value
 
 
@@ -84,7 +84,7 @@ def finite(vector: Array, *, backend: str | Backend = "cpu") -> bool:
     return math.isfinite(norm(vector, backend=backend))
 
 
-def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
+def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> Scalar:
     """Scale a gradient in place so that its norm is at most `most`; return the norm that it had.
 
     Pascanu et al. (2013), "On the difficulty of training recurrent neural networks", algorithm 1. A gradient
@@ -108,13 +108,12 @@ def clip_norm(gradient: Array, most: float, *, backend: str | Backend = "cpu", s
         Not a vector.
     """
     most = number("clip_norm: most", most, above=0)
-    found = float(norm(gradient, backend=backend, scratch=scratch))
-    if math.isfinite(found) and found > most:
-        get_backend(backend).kernels.optimizer.scale(gradient, most / found)
+    found = norm(gradient, backend=backend, scratch=scratch)
+    get_backend(backend).kernels.optimizer.limit(gradient, found, most)
     return found
 
 
-def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> float:
+def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu", scratch: Array | None = None) -> Scalar:
     """Clip each element of a gradient (P,) to [-most, most] in place; return the norm that it had.
 
     A NaN stays, and is in the norm. `scratch` is as for `norm`.
@@ -127,7 +126,7 @@ def clip_value(gradient: Array, most: float, *, backend: str | Backend = "cpu", 
         Not a vector.
     """
     most = number("clip_value: most", most, above=0)
-    found = float(norm(gradient, backend=backend, scratch=scratch))
+    found = norm(gradient, backend=backend, scratch=scratch)
     get_backend(backend).kernels.optimizer.clip(gradient, most)
     return found
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from npgan.backend.base import Array
 from npgan.backend.random import Random
+from npgan.backend.recording import Step
 from npgan.errors import ConfigError
 from npgan.kernels import Kernels
 from npgan.network import Arena, Network
@@ -122,9 +123,9 @@ class Penalized:
         conditional = critic.condition_shape is not None
         self._weights = empty((critic.size,), critic.dtype) if conditional else None
 
-    def due(self, turn: int) -> bool:
+    def due(self, turn: Step) -> bool:
         """Return whether the penalty is evaluated in this turn."""
-        return turn % self.penalty.every == 0
+        return int(turn) % self.penalty.every == 0
 
     def add_gradient(
         self,
@@ -133,16 +134,16 @@ class Penalized:
         fake: Array,
         condition: Array | None,
         random: Random,
-        turn: int,
+        turn: Step,
         *,
         lazy: bool = True,
-    ) -> float:
+    ) -> Any:
         """Add ∂P/∂θ to dtheta (P,), and return P; where `lazy`, k ∂P/∂θ for a penalty of every k-th turn."""
         x = self.points(self._x, real, fake, random, turn)
         scale = self.penalty.every if lazy else 1.0
-        return float(self.at(x, dtheta, condition, scale=scale, accumulate=True, step=turn))
+        return self.at(x, dtheta, condition, scale=scale, accumulate=True, step=turn)
 
-    def points(self, out: Array, real: Array, fake: Array, random: Random, turn: int) -> Array:
+    def points(self, out: Array, real: Array, fake: Array, random: Random, turn: Step) -> Array:
         """Write the points of this turn to `out` (N, ...) and return it.
 
         Every place in `POINTS` is linear in the generated samples, and diagonal. So with 0 for the real ones, the
@@ -162,7 +163,7 @@ class Penalized:
         scale: float = 1.0,
         accumulate: bool = False,
         dx: Array | None = None,
-        step: int = 0,
+        step: Step = 0,
     ) -> Any:
         """Write (or add) scale ∂P/∂θ at the points x (N, ...) to dtheta (P,), and return P.
 

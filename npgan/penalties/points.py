@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from npgan.backend.base import Array
 from npgan.backend.random import Random
+from npgan.backend.recording import Step
 from npgan.kernels import Kernels
 
 
@@ -18,7 +19,7 @@ class Draw:
     ----------
     random : Random
     stream : str
-    turn : int
+    turn : int or Live
     kernels : Kernels
     shares : array (N,)
         Memory for a number a sample: nothing is allocated in a turn.
@@ -26,7 +27,7 @@ class Draw:
 
     random: Random
     stream: str
-    turn: int
+    turn: Step
     kernels: Kernels
     shares: Array
 

@@ -90,6 +90,7 @@ class Config:
     rule_options: dict[str, Any] = field(default_factory=dict)  # gamma, k, inner, ...
     n_critic: int = 1
     fresh_noise: bool = False
+    record: bool = True  # write the kernel calls of a step down once and replay them, where the backend can: same bits
     ema: float = 0.0  # decay of the average of G's weights that samples are drawn from; 0: none
     model: dict[str, Any] = field(default_factory=dict)  # the recipe's own settings: channels, width, ...
     latent: LatentConfig = field(default_factory=LatentConfig)

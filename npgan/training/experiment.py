@@ -10,15 +10,16 @@ import numpy as np
 
 from npgan.backend import get_backend
 from npgan.backend.base import Array, Backend
-from npgan.data import Augment, Dataset, Loader, open_dataset
+from npgan.data import Augment, Dataset, DeviceLoader, Loader, open_dataset
 from npgan.errors import CheckpointError, ConfigError, SecondOrderError
-from npgan.game import Alternating, Game, Latent, MiniBatches, Rule
+from npgan.game import Alternating, Game, Latent, MiniBatches, Rule, Steps
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import Ema
 from npgan.penalties import PENALTIES, GradientPenalty, get_penalty
 from npgan.recipes import Fit, Recipe
 from npgan.training.config import Config
+from npgan.training.memory import need
 from npgan.training.players import make_player, make_rule
 from npgan.training.sampler import Sampler
 
@@ -85,11 +86,19 @@ class Experiment:
     ------
     ConfigError, DataError, ShapeError, BackendError
         The settings make no sense, or not with these data, or not on this machine.
+
+    Attributes
+    ----------
+    room : int or None
+        Bytes of a device's memory that could be had before any of this was made.
+    resident : bool
+        Whether the data are on the device.
     """
 
     def __init__(self, config: Config, recipe: Recipe, dataset: Dataset | None = None) -> None:
         self.config, self.recipe = config, recipe
         self.backend = get_backend(config.backend)
+        self.room, self.resident = self.backend.room(), False
         self.dataset = dataset if dataset is not None else _open(config)
         self.facts = Facts.of(self.dataset)
         self.generator, self.discriminator = build_networks(config, recipe, self.facts, self.backend)
@@ -133,28 +142,41 @@ class Experiment:
             self.rule = Alternating(self.game, *where, n_critic=config.n_critic, fresh_noise=config.fresh_noise)
         else:
             self.rule = MiniBatches(self.game, rule, *where)
-        data = config.data
-        augment = Augment(data.flip, data.rotate, data.shift, data.scale)
-        self.loader = Loader(
-            self.dataset,
-            config.batch,
-            get_backend("cpu").random(config.seed),
-            shuffle=data.shuffle,
-            balanced=data.balanced,
-            augment=augment if augment.active else None,
-            prefetch=data.prefetch,
-            dtype=config.dtype,
-        )
+        self.steps = Steps(self.rule, record=config.record)
+        self.loader = self._loader()
         self._averaged: Network | None = None
 
+    def _loader(self) -> Loader | DeviceLoader:
+        data, config = self.config.data, self.config
+        augment = Augment(data.flip, data.rotate, data.shift, data.scale)
+        random = get_backend("cpu").random(config.seed)
+        options: dict[str, Any] = {
+            "shuffle": data.shuffle,
+            "balanced": data.balanced,
+            "augment": augment if augment.active else None,
+            "prefetch": data.prefetch,
+            "dtype": config.dtype,
+        }
+        if self.room is None:
+            return Loader(self.dataset, config.batch, random, **options)
+        room = (self.room - need(self).total) // 2
+        loader = DeviceLoader(self.dataset, config.batch, random, self.backend, room=room, **options)
+        self.resident = loader.resident
+        return loader
+
     def step(self, step: int) -> dict[str, float]:
-        """Run training step number `step`, from 0."""
-        return self.rule.step(step, self._data)
+        """Run training step number `step`, from 0; return its metrics. See `start` for what need not wait for them."""
+        self.start(step)
+        self.steps.read()
+        return self.steps.known(wait=True)[-1][1]
+
+    def start(self, step: int) -> None:
+        """Begin training step number `step`; its metrics are asked for, and come, by way of `steps`."""
+        self.steps.step(step, self._data)
 
     def _data(self, turn: int) -> tuple[Array, Array | None]:
         batch = self.loader.get(turn)
-        labels = None if batch.labels is None else self.backend.asarray(batch.labels)
-        return self.backend.asarray(batch.x), labels
+        return batch.x, batch.labels
 
     def sampler(self) -> Sampler:
         """Return what draws samples from G as it is now, or from the average of its weights where one is kept."""

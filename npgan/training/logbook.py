@@ -46,12 +46,22 @@ class Logbook:
                 self.save(0)
             self._opened = opened.pop_all()
 
-    def after(self, step: int, metrics: dict[str, float], *, last: bool) -> None:
-        """Write what is due after `step` steps; all of it after the last."""
-        if step % self.config.every == 0 or last:
-            self.metrics.log(step, metrics)
-            if self.board is not None:
-                self.board.log(step, metrics)
+    def measures(self, step: int) -> bool:
+        """Return whether the metrics of a step are due."""
+        return step % self.config.every == 0
+
+    def saves(self, step: int) -> bool:
+        """Return whether what a step leaves of the weights is due: a picture, a checkpoint."""
+        return step % self.config.samples_every == 0 or step % self.config.checkpoint_every == 0
+
+    def metrics_of(self, step: int, metrics: dict[str, float]) -> None:
+        """Write the metrics of a step; they may come when later ones have begun."""
+        self.metrics.log(step, metrics)
+        if self.board is not None:
+            self.board.log(step, metrics)
+
+    def after(self, step: int, *, last: bool) -> None:
+        """Write what is due of the weights after `step` steps; all of it after the last."""
         if step % self.config.samples_every == 0 or last:
             self.picture(step)
         if step % self.config.checkpoint_every == 0 or last:

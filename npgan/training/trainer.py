@@ -12,13 +12,14 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.data import Dataset, open_dataset
-from npgan.errors import CheckpointError, ConfigError, NonFiniteError
+from npgan.errors import BackendError, CheckpointError, ConfigError, NonFiniteError
 from npgan.recipes import Recipe, get_recipe
 from npgan.training import checkpoint
 from npgan.training.config import Config, PlayerConfig, build, differences, merge
 from npgan.training.experiment import Experiment, Facts
 from npgan.training.folder import RunFolder, environment, environment_changes
 from npgan.training.logbook import Logbook
+from npgan.training.memory import too_little
 from npgan.training.progress import Progress
 from npgan.training.run import Run, read_run_config, recipe_of, step_of
 from npgan.training.signals import StopSignals
@@ -220,9 +221,11 @@ def _loop(
     quiet: bool,
 ) -> Run:
     """Run the steps from `start` and write what is due after each."""
-    config = experiment.config
+    config, steps = experiment.config, experiment.steps
     deadline = None if max_time is None else time.monotonic() + max_time
     done = start
+    reason = steps.reason
+    shown: dict[str, float] = {}
     try:
         with (
             np.errstate(all="ignore"),  # what is not finite is found by the step's checks, and named
@@ -231,17 +234,35 @@ def _loop(
             Progress(config.steps, start, max_time, quiet) as progress,
         ):
             while done < config.steps:
-                metrics = experiment.step(done)
+                experiment.start(done)
                 done += 1
-                late = deadline is not None and time.monotonic() >= deadline
-                asked = [callback(done, metrics, experiment) for callback in callbacks]
-                last = done == config.steps or late or signals.requested or any(asked)
-                progress.update(done, metrics)
-                log.after(done, metrics, last=last)
+                last = done == config.steps or signals.requested
+                last |= deadline is not None and time.monotonic() >= deadline
+                # A GPU is many steps behind. It is waited for where its weights are looked at, and nowhere else.
+                wait = last or bool(callbacks) or log.saves(done)
+                if wait or log.measures(done) or steps.reason is not None:  # what is not recorded is here already
+                    steps.read()
+                known = [(step + 1, metrics) for step, metrics in steps.known(wait=wait)]
+                shown = known[-1][1] if known else shown
+                if callbacks:
+                    asked = [callback(done, shown, experiment) for callback in callbacks]
+                    last |= any(asked) or signals.requested
+                for step, metrics in known:
+                    if log.measures(step) or (last and step == done):
+                        log.metrics_of(step, metrics)
+                if steps.reason != reason:
+                    reason = steps.reason
+                    progress.message(f"note: steps are not recorded any more: {reason}")
+                progress.update(done, shown)
+                log.after(done, last=last)
                 if last:
                     break
     except NonFiniteError as error:
         raise NonFiniteError(f"{error}{_advice(folder)}") from None
+    except MemoryError as error:
+        if experiment.room is None:
+            raise
+        raise BackendError(f"out of memory: {too_little(experiment, experiment.room)}") from error
     finally:
         experiment.close()
     return Run(folder.path, recipe=experiment.recipe, stopped_by=signals.name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from npgan.kernels.activation import cpu, reference
+from npgan.kernels.activation import cpu, gpu, reference
 
 # name, options, the function as its paper writes it (for moderate x)
 CASES = [
@@ -30,7 +30,7 @@ curved = pytest.mark.parametrize(
     [c[:2] for c in CASES if c[0] in CURVED],
     ids=[f"{c[0]}{c[1]}" for c in CASES if c[0] in CURVED],
 )
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 
 
 def run(version, name, x, *options):

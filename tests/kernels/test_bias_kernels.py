@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgan.backend import threads
-from npgan.kernels.bias import cpu, reference
+from npgan.kernels.bias import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 
 
 @versions

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgan.kernels.dense import cpu, reference
+from npgan.kernels.dense import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 size = st.integers(1, 9)
 dtypes = st.sampled_from([np.float32, np.float64])
 

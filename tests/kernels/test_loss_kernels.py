@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit
 
-from npgan.kernels.loss import cpu, reference
+from npgan.kernels.loss import cpu, gpu, reference
 
 CASES = [
     ("cross_entropy", (0.0,)),
@@ -21,7 +21,7 @@ CASES = [
 ]
 NAMES = ("cross_entropy", "squared", "linear", "hinge")
 cases = pytest.mark.parametrize(("name", "options"), CASES)
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 
 
 def value_of(name, t, options):

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgan.kernels.normalization import cpu, reference
+from npgan.kernels.normalization import cpu, gpu, reference
 from npgan.kernels.normalization import cpu_channels as channels
 
 EPS = 1e-5
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
+compiled = pytest.mark.parametrize("version", [cpu, gpu], ids=["cpu", "gpu"], indirect=True)
 
 
 def statistics(version, x):
@@ -107,8 +108,9 @@ def test_backward_is_the_complex_step_of_the_reference(version, problem):
     np.testing.assert_allclose(found, slope.sum(), rtol=0, atol=1e-14 * scale * offset)
 
 
+@compiled
 @given(problem=problems(), constant=st.booleans())
-def test_compiled_is_the_reference(problem, constant):
+def test_compiled_is_the_reference(version, problem, constant):
     x, gain, rng = problem
     for dtype in (np.float32, np.float64):
         x, dy = x.astype(dtype), rng.normal(size=x.shape).astype(dtype)
@@ -122,11 +124,11 @@ def test_compiled_is_the_reference(problem, constant):
         eps = np.finfo(dtype).eps
         # Rounding of the mean, in units of the spread.
         tolerance = 30 * eps * (1 + (np.abs(saved[1]) * saved[2]).max()) * (1 + saved[2].max())
-        for found, expected in zip(forward(cpu, x, gain, bias), saved, strict=True):
+        for found, expected in zip(forward(version, x, gain, bias), saved, strict=True):
             np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
         for add_to in (None, into):
             expected = backward(reference, dy, x, *saved[1:], gain, constant, add_to)
-            found = backward(cpu, dy, x, *saved[1:], gain, constant, add_to)
+            found = backward(version, dy, x, *saved[1:], gain, constant, add_to)
             for f, e in zip(found, expected, strict=True):
                 if e is None:
                     assert f is None
@@ -157,8 +159,9 @@ def test_rmaps_are_the_complex_step_of_the_reference(version, problem, eps, cons
             np.testing.assert_allclose(f, e.imag / 1e-20, rtol=0, atol=1e-13 * spread * (1 + np.abs(f).max()))
 
 
+@compiled
 @given(problem=problems(), constant=st.booleans(), still=st.booleans())
-def test_compiled_rmaps_are_the_reference(problem, constant, still):
+def test_compiled_rmaps_are_the_reference(version, problem, constant, still):
     x, gain, rng = problem
     for dtype in (np.float32, np.float64):
         x = x.astype(dtype)
@@ -176,7 +179,7 @@ def test_compiled_rmaps_are_the_reference(problem, constant, still):
         offset = 1 + (np.abs(saved[0]) * saved[1]).max()
         for add_to in (None, into):
             given_arrays = rdy, dy, rx, x, *saved, gain, rgain, rbias, constant, add_to
-            for f, e in zip(rmaps(cpu, *given_arrays), rmaps(reference, *given_arrays), strict=True):
+            for f, e in zip(rmaps(version, *given_arrays), rmaps(reference, *given_arrays), strict=True):
                 assert (f is None) == (e is None)
                 if f is not None:
                     assert f.dtype == dtype

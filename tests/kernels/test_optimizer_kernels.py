@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.optimizer import cpu, reference
+from npgan.kernels.optimizer import cpu, gpu, reference
 from npgan.kernels.reduce import cpu as reduce_cpu
+from npgan.kernels.reduce import gpu as reduce_gpu
 from npgan.kernels.reduce import reference as reduce_reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
-reduces = pytest.mark.parametrize("reduce", [reduce_reference, reduce_cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
+reduces = pytest.mark.parametrize(
+    "version", [reduce_reference, reduce_cpu, reduce_gpu], ids=["reference", "cpu", "gpu"], indirect=True
+)
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 #        name, moments, options before l2
 RULES = [
@@ -36,7 +39,7 @@ def public(module):
 def test_versions_share_names_signatures_and_defaults():
     assert public(cpu) == public(reference)
     assert public(reduce_cpu) == public(reduce_reference)
-    assert len(public(cpu)) == 13
+    assert len(public(cpu)) == 14
 
 
 def norm_of(reduce, x):
@@ -129,10 +132,10 @@ def test_average_clip_scale_and_descend(version, dtype):
 @reduces
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(0, 20_000), dtype=st.sampled_from([np.float32, np.float64]))
 @settings(max_examples=15, deadline=None)
-def test_norm_is_the_norm(reduce, seed, size, dtype):
+def test_norm_is_the_norm(version, seed, size, dtype):
     (x,) = vectors(seed, size, 1, dtype)
-    assert norm_of(reduce, x) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x)), rel=1e-13)
-    assert norm_of(reduce, x[::-2]) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x[::-2])), rel=1e-13)
+    assert norm_of(version, x) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x)), rel=1e-13)
+    assert norm_of(version, x[::-2]) == pytest.approx(math.sqrt(math.fsum(float(v) ** 2 for v in x[::-2])), rel=1e-13)
 
 
 @reduces
@@ -151,9 +154,9 @@ def test_norm_is_the_norm(reduce, seed, size, dtype):
         (np.array([np.inf, np.nan]), np.nan),
     ],
 )
-def test_norm_neither_overflows_nor_vanishes(reduce, x, expected):
+def test_norm_neither_overflows_nor_vanishes(version, x, expected):
     with np.errstate(all="raise", under="ignore"):
-        assert norm_of(reduce, x) == pytest.approx(
+        assert norm_of(version, x) == pytest.approx(
             expected, rel=2e-5 if expected == 1e-40 * math.sqrt(2) else 1e-7, nan_ok=True
         )
 
@@ -185,17 +188,41 @@ def test_a_step_has_the_bits_of_a_direction_that_is_applied(name, moments, optio
 @reduces
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 3000), dtype=st.sampled_from([np.float32, np.float64]))
 @settings(max_examples=15, deadline=None)
-def test_mean_is_the_mean(reduce, seed, size, dtype):
+def test_mean_is_the_mean(version, seed, size, dtype):
     (x,) = vectors(seed, size, 1, dtype)
     for array in (x, x[::-2], x.reshape(-1, 1)):
         expected = math.fsum(float(v) for v in array.reshape(-1)) / array.size
-        assert reduce.mean(array) == pytest.approx(expected, rel=1e-12, abs=1e-14)
+        assert version.mean(array) == pytest.approx(expected, rel=1e-12, abs=1e-14)
     x[0] = np.nan
-    assert math.isnan(reduce.mean(x))
+    assert math.isnan(version.mean(x))
 
 
 @reduces
-def test_a_mean_in_float32_is_summed_in_float64(reduce):
+def test_a_mean_in_float32_is_summed_in_float64(version):
     x = np.full(100_000, 0.1, np.float32)
     x[0] = 1e6
-    assert reduce.mean(x) == pytest.approx(math.fsum(float(v) for v in x) / x.size, rel=1e-12)
+    assert version.mean(x) == pytest.approx(math.fsum(float(v) for v in x) / x.size, rel=1e-12)
+
+
+@pytest.mark.parametrize("version", [reference, cpu])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("norm", "factor"), [(0.0, 1), (2.0, 1), (2.0000001, 2 / 2.0000001), (7.0, 2 / 7), (math.inf, 1), (math.nan, 1)]
+)
+def test_a_norm_is_limited_where_it_is_finite_and_too_large(version, dtype, norm, factor):
+    x = np.linspace(-3, 5, 9).astype(dtype)
+    expected = x * np.asarray(factor, dtype)
+    version.limit(x, norm, 2.0)
+    np.testing.assert_array_equal(x, expected)
+
+
+@reduces
+def test_collected_numbers_and_how_often_one_is_not_finite(version):
+    out = np.zeros(4)
+    version.collect(out, [1.0, np.float64(2.0), np.array(3.0)])
+    np.testing.assert_array_equal(out, [0, 1, 2, 3])
+    version.collect(out, [1.0, math.nan, 3.0])
+    version.collect(out, [math.inf, -math.inf, 4.0])
+    np.testing.assert_array_equal(out, [2, math.inf, -math.inf, 4])
+    version.collect(out[:2], [5.0])
+    np.testing.assert_array_equal(out, [2, 5, -math.inf, 4])

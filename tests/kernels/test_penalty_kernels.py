@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.penalty import cpu, reference
+from npgan.kernels.penalty import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 norms = pytest.mark.parametrize("norm", [1.0, 1.5, 2.0, 3.0, math.inf])
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.pool import cpu, reference
+from npgan.kernels.pool import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 MAPS = ("average", "average_backward", "maximum", "maximum_backward", "maximum_rforward")
 
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgan.backend import threads
-from npgan.kernels.random import cpu, reference
+from npgan.kernels.random import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 DRAWS = {"uniform": (-1.0, 3.0), "normal": (2.0, 0.5), "integers": (10,)}
 draws = pytest.mark.parametrize("draw", DRAWS)
 word = st.integers(0, 2**32 - 1)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.upsample import cpu, reference
+from npgan.kernels.upsample import cpu, gpu, reference
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 modes = pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 
 

@@ -7,6 +7,7 @@ in float64.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -274,6 +275,12 @@ def average(mean: Array, theta: Array, weight: float) -> None:
 def clip(x: Array, limit: float) -> None:
     """Clip x to [-limit, limit] in place; NaN stays."""
     _run(_clip, (x,), limit)
+
+
+def limit(x: Array, norm: float, most: float) -> None:
+    """Multiply x by most / norm in place, where its norm is finite and above `most`."""
+    if math.isfinite(norm) and norm > most:
+        scale(x, most / norm)
 
 
 def scale(x: Array, factor: float) -> None:

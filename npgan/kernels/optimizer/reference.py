@@ -150,6 +150,11 @@ def clip(x: Array, limit: float) -> None:
     np.clip(x, -limit, limit, out=x)
 
 
+def limit(x: Array, norm: float, most: float) -> None:
+    """Multiply x by most / norm in place, where its norm is finite and above `most`."""
+    x *= np.where(np.isfinite(norm) & (norm > most), most / np.where(norm > most, norm, 1.0), 1.0).astype(x.dtype)
+
+
 def scale(x: Array, factor: float) -> None:
     """Multiply x by factor in place."""
     x *= factor

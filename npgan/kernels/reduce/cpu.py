@@ -6,6 +6,7 @@ Sums are made over blocks of a fixed size, so that they don't depend on the numb
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -70,6 +71,12 @@ def norm(scratch: Array, x: Array) -> float:
     # A power of two, so that scaling is exact; half of it, for 2**1024 is not a number.
     exponent = max(math.frexp(largest)[1] - 1, -1023)
     return math.sqrt(_sum_of_squares(scratch, x, math.ldexp(1.0, -exponent))) * math.ldexp(1.0, exponent)
+
+
+def collect(out: Array, numbers: Sequence[float]) -> None:
+    """M numbers, floats or arrays of shape () -> out (1 + M,): one more where one is not finite; then they."""
+    out[1:] = numbers
+    out[0] += not np.isfinite(out[1:]).all()
 
 
 def mean(x: Array) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from npgan.backend.base import Array
@@ -26,6 +28,13 @@ def norm(scratch: Array, x: Array) -> float:
     with np.errstate(over="ignore"):  # beside an infinity, whose norm it is then
         total: float = np.sqrt(np.sum(scaled * scaled)) * scale
     return total
+
+
+def collect(out: Array, numbers: Sequence[float]) -> None:
+    """M numbers, floats or arrays of shape () -> out (1 + M,): one more where one is not finite; then they."""
+    for i, number in enumerate(numbers):
+        out[i + 1] = number
+    out[0] += ~np.isfinite(out[1:]).all()
 
 
 def mean(x: Array) -> float:

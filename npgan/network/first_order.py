@@ -40,7 +40,7 @@ class FirstOrder:
     ) -> None:
         self.network, self.train, self.order, self.keep, self.name = network, train, order, keep, name
         self.arena = arena if arena is not None else Arena(network.backend)
-        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse, around=self.arena.held())
+        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse, around=self.arena.around())
         self._program, self._memory, self._ops = self._plan.program, self._plan.memory, self._plan.ops
         self.batch, self.nbytes = int(batch), self._plan.nbytes
         self.arena.reserve(network.backend, self.nbytes)
@@ -200,9 +200,9 @@ class FirstOrder:
             self._meanwhile = Arena(self.network.backend, self)
         return self._meanwhile
 
-    def held(self) -> list[Block]:
-        """Return the blocks that Passes in `meanwhile` leave alone."""
-        return self._memory.held()
+    def around(self) -> list[Block]:
+        """Return what Passes in `meanwhile` must leave alone, with its life in their time."""
+        return self._memory.around()
 
     @property
     def y(self) -> Array:

@@ -49,8 +49,8 @@ def pack(blocks: Sequence[Block], held: Collection[Block] = (), around: Iterable
     """Give each block an offset so that no two that live at the same time overlap; return where the last one ends.
 
     Greedy: one block after the other, each at the lowest offset that is free during its life (Pisarchyk and Lee 2020,
-    "Efficient memory management for deep neural net inference", section 5), in the better one of two orders. Blocks
-    that are held come close together, so that other Passes have the rest in one piece.
+    "Efficient memory management for deep neural net inference", section 5), in the best of a few orders. Blocks that
+    are held come close together, so that other Passes have the rest in one piece.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def pack(blocks: Sequence[Block], held: Collection[Block] = (), around: Iterable
     held : collection of Block
         Those of `blocks` that `Pass.meanwhile` must leave alone.
     around : iterable of Block
-        Of other Passes, in their places, where none of `blocks` may lie.
+        Of other Passes, which have their places.
     """
     sizes, kept = {block: block.nbytes for block in blocks}, set(held)
 
@@ -68,26 +68,31 @@ def pack(blocks: Sequence[Block], held: Collection[Block] = (), around: Iterable
     def longest_life(block: Block) -> tuple[int, ...]:
         return (block.first - block.last, -sizes[block], block.first)
 
-    taken = sorted(((b.offset, b.offset + b.nbytes, None) for b in around), key=itemgetter(0))
-    found = [_place(sorted(blocks, key=order), taken) for order in (first_in_last_out, longest_life)]
+    def largest(block: Block) -> tuple[int, ...]:
+        return (-sizes[block], block.first)
+
+    taken = [(block.offset, block.offset + block.nbytes, block) for block in around]
+    # Within another Pass nothing else will run, mostly, so what is held need not come close together.
+    orders = (first_in_last_out, longest_life, largest) if taken else (first_in_last_out, longest_life)
+    found = [_place(sorted(blocks, key=order), taken) for order in orders]
     total, offsets = min(found, key=itemgetter(0))
     for block, offset in offsets.items():
         block.offset = offset
     return total
 
 
-_Placed = tuple[int, int, Block | None]  # offset, end, and the block, or None for what stays
+_Placed = tuple[int, int, Block]  # offset, end, block
 
 
-def _place(blocks: Iterable[Block], taken: Sequence[_Placed]) -> tuple[int, dict[Block, int]]:
-    """Return where the last of the blocks ends that are placed in this order, and their offsets."""
-    placed = list(taken)  # sorted by offset
-    total = max((end for _, end, _ in taken), default=0)
+def _place(blocks: Iterable[Block], taken: Iterable[_Placed]) -> tuple[int, dict[Block, int]]:
+    """Return where all end when the blocks are placed in this order, and their offsets."""
+    placed = sorted(taken, key=itemgetter(0))
+    total = max((end for _, end, _ in placed), default=0)
     offsets: dict[Block, int] = {}
     for block in blocks:
         size, offset = block.nbytes, 0
         for start, end, other in placed:
-            if other is None or (other.first <= block.last and block.first <= other.last):
+            if other.first <= block.last and block.first <= other.last:
                 if offset + size <= start:
                     break
                 offset = max(offset, end)
@@ -134,9 +139,9 @@ class Arena:
             self.root._region = self.backend.empty((self.nbytes,), np.uint8)
         return self.root._region
 
-    def held(self) -> list[Block]:
-        """Return the blocks that Passes in this arena must leave alone."""
-        return [] if self.host is None else [*self.host.arena.held(), *self.host.held()]
+    def around(self) -> list[Block]:
+        """Return what Passes in this arena must leave alone, with its life in their time."""
+        return [] if self.host is None else [*self.host.arena.around(), *self.host.around()]
 
     def reserve(self, backend: Backend, nbytes: int) -> None:
         """Make sure that the region will have `nbytes`."""

@@ -9,7 +9,7 @@ read, and blocks that never live together share memory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from npgan.layers.base import Spec
 from npgan.network.memory import Block
 from npgan.network.program import Op, Program, Value
 
+BEGIN, END = -1, 1 << 30
+"""Before and after all calls, when users write and read."""
 Wishes = tuple[bool, bool, bool]  # by the weights, the input, the condition
 
 
@@ -96,20 +98,18 @@ class Memory:
         self.saved: list[dict[str, Block]] = []
         self.scratch: list[tuple[dict[str, Block], ...]] = []
         self._pause = n = len(set(slots))
-        self._end = 4 * n + 1
         self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
         self._plan_values(n)
         if order >= 1:
             self._plan_gradients(self.gradients, self.partial, 2 * n)
-            self.gradients[program.output.root].alive(n)  # what it is given may lie where a Pass of the pause ran
         if order == 2:
             self._plan_rvalues(n)
             self._plan_gradients(self.rgradients, self.rpartial, 4 * n)
         if keep_all:
-            _live_on(self.blocks(), self._end)
+            _live_on(self.blocks(), END)
         elif order == 2:  # R-sweeps may run many times after one forward, and backward between rforward and rbackward
             groups = (self.values, self.gradients, self.rvalues)
-            _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], self._end)
+            _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], END)
 
     def blocks(self) -> list[Block]:
         """Return all of them."""
@@ -119,8 +119,21 @@ class Memory:
         return [*(block for group in groups for block in group.values()), *self._saved_blocks()]
 
     def held(self) -> list[Block]:
-        """Return the blocks that hold something while the Pass does not run, from its forward on or after it all."""
-        return [block for block in self.blocks() if block.first < self._pause < block.last or block.last == self._end]
+        """Return the blocks that hold something in the pause, or after it all."""
+        return [block for block in self.blocks() if block.first < self._pause < block.last or block.last == END]
+
+    def around(self) -> list[Block]:
+        """Return what Passes that run in the pause must leave alone, with its life in their time.
+
+        What is held lives always. Where `backward` copies the gradient to that it is given, they may write, but not
+        what outlives them: that may be the gradient.
+        """
+        always = [replace(block, first=BEGIN, last=END) for block in self.held()]
+        return always + [
+            replace(self.gradients[value], first=END, last=END)
+            for value in (self._program.output.root,)
+            if value in self.gradients
+        ]
 
     def dtype(self, spec: Spec) -> np.dtype[Any]:
         """Return the NumPy dtype of a spec."""
@@ -135,7 +148,7 @@ class Memory:
     def _plan_values(self, n: int) -> None:
         program = self._program
         for value in self._border[:-1] if program.ops else self._border:
-            self.values[value] = self._block(value.spec, -1)
+            self.values[value] = self._block(value.spec, BEGIN)
         for i, op in zip(self._slots, program.ops, strict=True):
             back = 2 * n - i if self._order else i
             self.values[op.output] = self._block(op.output.spec, i)
@@ -154,7 +167,7 @@ class Memory:
                 )
             )
         for value in self._border:  # the user reads the output, and a replay reads the inputs
-            self.values[value].alive(self._end)
+            self.values[value].alive(END)
 
     def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], last: int) -> None:
         ops = self._program.ops
@@ -179,7 +192,7 @@ class Memory:
         gradients[output].alive(first)
         for value in (self._program.input, self._program.condition):
             if value is not None and value in gradients:
-                gradients[value].alive(self._end)
+                gradients[value].alive(END)
 
     def _plan_rvalues(self, n: int) -> None:
         for value in self._border[:-1]:
@@ -191,12 +204,12 @@ class Memory:
             for x in op.inputs:
                 if x.root in self.rvalues:
                     self.rvalues[x.root].alive(back)
-        self.rvalues[self._program.output.root].alive(self._end)
+        self.rvalues[self._program.output.root].alive(END)
 
 
 def _live_on(blocks: list[Block], end: int) -> None:
     for block in blocks:
-        block.alive(-1)
+        block.alive(BEGIN)
         block.alive(end)
 
 

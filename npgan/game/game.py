@@ -61,7 +61,7 @@ class Game:
     random : Random, optional
         Of the points where penalties are evaluated; by default D's.
     order : {1, 2}
-        1: gradients, with D's Passes in one region of memory. 2: products with the Jacobian too, with the memory of
+        1: gradients, with all Passes in one region of memory. 2: products with the Jacobian too, with the memory of
         the R-maps, and each Pass in a region of its own, as they must outlive each other.
 
     Raises
@@ -101,9 +101,9 @@ class Game:
             raise ConfigError(f"{G.name} is on the {G.backend.name} backend, {D.name} on {D.backend.name}")
         self.generator, self.discriminator, self.loss, self.batch = G, D, loss, batch
         self.order = order
-        # In training D's three Passes follow one another, so they share one region; G's lives beside the last two.
-        shared = Arena(G.backend)
         self.fake = G.new_pass(batch, order=order, name="fake")
+        # In training D's Passes follow one another, between G's forward and its backward.
+        shared = self.fake.meanwhile if order == 1 else Arena(G.backend)
         self.on_real, self.on_fake, self.judge = (
             D.new_pass(batch, order=order, arena=shared if order == 1 else None, name=name)
             for name in ("on_real", "on_fake", "judge")
@@ -121,7 +121,7 @@ class Game:
     @property
     def nbytes(self) -> int:
         """Bytes that the Passes of a step hold."""
-        return sum(arena.nbytes for arena in {p.arena for p in self._passes()})
+        return sum(arena.nbytes for arena in {p.arena.root for p in self._passes()})
 
     def on(
         self, x: Array, z: Array, labels: Array | None = None, *, step: int = 0, training: bool = False

@@ -40,11 +40,12 @@ class FirstOrder:
         fuse: bool = True,
     ) -> None:
         self.network, self.train, self.order, self.keep, self.name = network, train, order, keep, name
-        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse)
+        self.arena = arena if arena is not None else Arena(network.backend)
+        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse, around=self.arena.around())
         self._program, self._memory, self._ops = self._plan.program, self._plan.memory, self._plan.ops
         self.batch, self.nbytes = int(batch), self._plan.nbytes
-        self.arena = arena if arena is not None else Arena(network.backend)
         self.arena.reserve(network.backend, self.nbytes)
+        self._meanwhile: Arena | None = None
         self._region: Array | None = None
         self._none = network.backend.empty((0,), network.dtype)
         self._version = -1  # of the weights at the last forward
@@ -172,6 +173,7 @@ class FirstOrder:
         check_wishes(self, program, memory, dx=dx, dcondition=dcondition)
         wishes = (dtheta is not None, dx, dcondition)
         dtheta, views = self._weight_gradients(dtheta, "dtheta")
+        self.arena.take(self)
         self._frames.view(program.output, memory.gradients)[...] = dy
         sweep, frames = self._plan.backward(wishes), self._frames.paired
         if self.watch is not None:
@@ -192,6 +194,17 @@ class FirstOrder:
         self._copy_back()
         self._ran, self._wishes = "backward", wishes
         return self._frames.view(program.input, memory.gradients) if dx else None
+
+    @property
+    def meanwhile(self) -> Arena:
+        """The arena for Passes that run between this one's forward and its backward, which then makes them stale."""
+        if self._meanwhile is None:
+            self._meanwhile = Arena(self.network.backend, self)
+        return self._meanwhile
+
+    def around(self) -> list[Block]:
+        """Return what Passes in `meanwhile` must leave alone, with its life in their time."""
+        return self._memory.around()
 
     @property
     def y(self) -> Array:

@@ -269,7 +269,8 @@ class Network:
         keep : {"needed", "all"}
             ``"all"`` keeps every layer's arrays to look at, as ``p["D/3"].dx``.
         arena : Arena, optional
-            Memory shared with Passes that are not alive together with this one.
+            Memory shared with Passes that are not alive together with this one, or, as ``p.meanwhile``, with a Pass p
+            between whose forward and backward this one runs.
         name : str
             How messages call it; dropout's masks differ between names.
         fuse : bool

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from npgan.errors import StalePassError
 from npgan.network.checks import check_options, check_second_order
-from npgan.network.memory import pack
+from npgan.network.memory import Block, pack
 from npgan.network.planning import Memory, Turn, Wishes, backward_turns, rbackward_turns, unknown_gradients
 from npgan.network.program import Value
 from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
@@ -22,20 +22,35 @@ RWishes = tuple[Wishes, frozenset[Value], bool, bool]  # of rbackward: wishes, w
 class PassPlan:
     """What a Pass will do, which `where` names in messages. `Network.new_pass` describes the other arguments.
 
+    Parameters
+    ----------
+    around : iterable of Block
+        That the Pass's arena holds already.
+
     Attributes
     ----------
     program : Program
     memory : Memory
         Packed: every block has its place.
     nbytes : int
-        Of all blocks.
+        Where the last block ends.
     pairs : dict of int to float
         The operations that do the activation after them in the same call, and its slope.
     forward : list of (int or Tape)
         The sweep of `Pass.forward`: operations by number, and tapes.
     """
 
-    def __init__(self, network: Network, where: str, batch: int, *, order: int, keep: str, fuse: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        where: str,
+        batch: int,
+        *,
+        order: int,
+        keep: str,
+        fuse: bool,
+        around: Iterable[Block],
+    ) -> None:
         check_options(batch, order, keep)
         self._where, self.program = where, network.trace(int(batch))
         self.ops = self.program.ops
@@ -46,7 +61,7 @@ class PassPlan:
         self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
         calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
         self.memory = Memory(self.program, network.dtype, order, keep == "all", slots(self.program, calls))
-        self.nbytes = pack(self.memory.blocks())
+        self.nbytes = pack(self.memory.blocks(), self.memory.held(), around)
         self._stacks = Stacks(network, self.program, self.memory, runs)
         self.forward = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self.pairs]
         self._turns: dict[Wishes, list[Turn]] = {}

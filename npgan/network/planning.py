@@ -1,14 +1,15 @@
 """What a Pass is planned to be: a block of memory for every array, and who runs when, and what depends on what.
 
 Time counts calls: an operation has a slot, or a run of operations that are one call shares one. For n slots, forward of
-slot i is at time i, backward at 2n - 1 - i, rforward at 2n + i, rbackward at 4n - 1 - i. A block lives from when it is
-first written to when it is last read, and blocks that never live together share memory.
+slot i is at time i, backward at 2n - i, rforward at 2n + 1 + i, rbackward at 4n - i. Time n, between forward and
+backward, is the pause in which other Passes may run. A block lives from when it is first written to when it is last
+read, and blocks that never live together share memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from npgan.layers.base import Spec
 from npgan.network.memory import Block
 from npgan.network.program import Op, Program, Value
 
+BEGIN, END = -1, 1 << 30
+"""Before and after all calls, when users write and read."""
 Wishes = tuple[bool, bool, bool]  # by the weights, the input, the condition
 
 
@@ -94,20 +97,19 @@ class Memory:
         self.rpartial: dict[tuple[Op, int], Block] = {}
         self.saved: list[dict[str, Block]] = []
         self.scratch: list[tuple[dict[str, Block], ...]] = []
-        n = len(set(slots))
-        self._end = 4 * n
+        self._pause = n = len(set(slots))
         self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
         self._plan_values(n)
         if order >= 1:
-            self._plan_gradients(self.gradients, self.partial, 2 * n - 1)
+            self._plan_gradients(self.gradients, self.partial, 2 * n)
         if order == 2:
             self._plan_rvalues(n)
-            self._plan_gradients(self.rgradients, self.rpartial, 4 * n - 1)
+            self._plan_gradients(self.rgradients, self.rpartial, 4 * n)
         if keep_all:
-            _live_on(self.blocks(), self._end)
+            _live_on(self.blocks(), END)
         elif order == 2:  # R-sweeps may run many times after one forward, and backward between rforward and rbackward
             groups = (self.values, self.gradients, self.rvalues)
-            _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], self._end)
+            _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], END)
 
     def blocks(self) -> list[Block]:
         """Return all of them."""
@@ -115,6 +117,23 @@ class Memory:
         groups += [self.rvalues, self.rgradients, self.rpartial]
         groups += [scratch for maps in self.scratch for scratch in maps]
         return [*(block for group in groups for block in group.values()), *self._saved_blocks()]
+
+    def held(self) -> list[Block]:
+        """Return the blocks that hold something in the pause, or after it all."""
+        return [block for block in self.blocks() if block.first < self._pause < block.last or block.last == END]
+
+    def around(self) -> list[Block]:
+        """Return what Passes that run in the pause must leave alone, with its life in their time.
+
+        What is held lives always. Where `backward` copies the gradient to that it is given, they may write, but not
+        what outlives them: that may be the gradient.
+        """
+        always = [replace(block, first=BEGIN, last=END) for block in self.held()]
+        return always + [
+            replace(self.gradients[value], first=END, last=END)
+            for value in (self._program.output.root,)
+            if value in self.gradients
+        ]
 
     def dtype(self, spec: Spec) -> np.dtype[Any]:
         """Return the NumPy dtype of a spec."""
@@ -129,9 +148,9 @@ class Memory:
     def _plan_values(self, n: int) -> None:
         program = self._program
         for value in self._border[:-1] if program.ops else self._border:
-            self.values[value] = self._block(value.spec, -1)
+            self.values[value] = self._block(value.spec, BEGIN)
         for i, op in zip(self._slots, program.ops, strict=True):
-            back = 2 * n - 1 - i if self._order else i
+            back = 2 * n - i if self._order else i
             self.values[op.output] = self._block(op.output.spec, i)
             for x in op.inputs:
                 self.values[x.root].alive(back if "x" in op.plan.keeps else i)
@@ -139,7 +158,7 @@ class Memory:
                 self.values[op.output].alive(back)
             self.saved.append({name: self._block(spec, i, back) for name, spec in op.plan.saved.items()})
             # Scratch holds nothing between two maps, so each map has its own, and shares its place with whatever.
-            times = (i, 2 * n - 1 - i, 2 * n + i, 4 * n - 1 - i)[: (1, 2, 4)[self._order]]
+            times = (i, 2 * n - i, 2 * n + 1 + i, 4 * n - i)[: (1, 2, 4)[self._order]]
             specs = [op.plan.scratch] * 2 + [{**op.plan.scratch, **op.plan.rscratch}] * 2
             self.scratch.append(
                 tuple(
@@ -148,7 +167,7 @@ class Memory:
                 )
             )
         for value in self._border:  # the user reads the output, and a replay reads the inputs
-            self.values[value].alive(self._end)
+            self.values[value].alive(END)
 
     def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], last: int) -> None:
         ops = self._program.ops
@@ -171,26 +190,26 @@ class Memory:
         if output not in gradients:
             gradients[output] = self._block(output.spec, first)
         gradients[output].alive(first)
-        for value in self._border:
-            if value in gradients and value is not output:
-                gradients[value].alive(self._end)
+        for value in (self._program.input, self._program.condition):
+            if value is not None and value in gradients:
+                gradients[value].alive(END)
 
     def _plan_rvalues(self, n: int) -> None:
         for value in self._border[:-1]:
             if value.spec.dtype == "float":
-                self.rvalues[value] = self._block(value.spec, 2 * n - 1)
+                self.rvalues[value] = self._block(value.spec, 2 * n)
         for i, op in zip(self._slots, self._program.ops, strict=True):
-            there, back = 2 * n + i, 4 * n - 1 - i
+            there, back = 2 * n + 1 + i, 4 * n - i
             self.rvalues[op.output] = self._block(op.output.spec, there, back)
             for x in op.inputs:
                 if x.root in self.rvalues:
                     self.rvalues[x.root].alive(back)
-        self.rvalues[self._program.output.root].alive(self._end)
+        self.rvalues[self._program.output.root].alive(END)
 
 
 def _live_on(blocks: list[Block], end: int) -> None:
     for block in blocks:
-        block.alive(-1)
+        block.alive(BEGIN)
         block.alive(end)
 
 

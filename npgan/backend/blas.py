@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +77,8 @@ def _openblas(wanted: str | None) -> Blas | None:
         )
     try:
         with _environment(OPENBLAS_CORETYPE=wanted, OPENBLAS_NUM_THREADS="1"):
-            import scipy_openblas32 as wheel
-
-            library = ctypes.CDLL(os.path.join(wheel.get_lib_dir(), wheel.get_library(fullname=True)))
-    except (ImportError, OSError, IndexError):
+            library = ctypes.CDLL(str(_wheel()))
+    except OSError:
         return None
     library.scipy_openblas_set_num_threads(1)
     library.scipy_openblas_get_corename.restype = ctypes.c_char_p
@@ -92,7 +92,21 @@ def _openblas(wanted: str | None) -> Blas | None:
         if not _is_right(_ctypes_cblas(product, dtype), dtype):
             return None
         _register(letter, ctypes.cast(product, ctypes.c_void_p).value)
-    return Blas("cblas", f"scipy-openblas32 {wheel.__version__}", core, why)
+    return Blas("cblas", f"scipy-openblas32 {version('scipy-openblas32')}", core, why)
+
+
+def _wheel() -> Path:
+    """Return the wheel's library, or raise FileNotFoundError.
+
+    The wheel's module is not imported: that would make its symbols global, and a SciPy that is loaded later would take
+    its LAPACK from there, so that eigenvalues depended, in their last bits, on what was loaded first.
+    """
+    spec = find_spec("scipy_openblas32")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder, "lib").glob("libscipy_openblas*")):
+            if path.suffix != ".lib":
+                return path
+    raise FileNotFoundError("scipy-openblas32 is not installed")
 
 
 def _scipy(why: str) -> Blas:

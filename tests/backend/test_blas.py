@@ -108,3 +108,32 @@ def test_scipys_blas_instead(before, environment):
     usual, expected = run(STEP.format(before=""), {})
     assert usual == blas().kind
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+ORDER = """
+import ctypes, hashlib, numpy as np
+from npgan.backend.blas import blas
+if {early}:
+    blas()
+from scipy.linalg import eig
+blas()
+draw = np.random.default_rng(0)
+values = [eig(draw.normal(size=(n, n)), left=True, right=True) for n in (4, 8, 20) for _ in range(20)]
+print(hashlib.sha256(b"".join(a.tobytes() for each in values for a in each)).hexdigest())
+print(hasattr(ctypes.CDLL(None), "scipy_cblas_dgemm"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbols are not global there")
+def test_scipy_keeps_its_own_blas():
+    """Another OpenBLAS that is loaded first must not become SciPy's too: eigenvalues would depend on the order."""
+
+    def run(early):
+        done = subprocess.run(
+            [sys.executable, "-c", ORDER.format(early=early)], capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    before, after = run(True), run(False)
+    assert before[1] == after[1] == "False"
+    assert before[0] == after[0]

@@ -25,9 +25,11 @@ BILINEAR = [
 ]
 
 
+@pytest.mark.parametrize("make", [bilinear_game, lambda: dirac_gan("wasserstein")], ids=["formulas", "networks"])
 @pytest.mark.parametrize(("name", "options", "published", "formula"), BILINEAR, ids=str)
-def test_the_bilinear_game(name, options, published, formula):
-    game = bilinear_game()
+def test_the_bilinear_game(name, options, published, formula, make):
+    """x·y, which is also what the Dirac-GAN is under the Wasserstein loss: networks, R-maps and all."""
+    game = make()
     rule = get_rule(name, game, lr=ETA, **options)
     if published is not None:
         assert formula == pytest.approx(published, abs=1e-6)

@@ -29,6 +29,7 @@ from npgan.study.studies.drawing import (
     styled,
 )
 from npgan.study.studies.smallest import (
+    PATHS,
     Tried,
     draw_distances,
     draw_field,
@@ -37,8 +38,8 @@ from npgan.study.studies.smallest import (
     field_on,
     rule_table,
     rules_of,
-    state_of,
     states_text,
+    title_of,
     try_rule,
 )
 from npgan.study.studies.study import Study
@@ -181,12 +182,12 @@ def draw(found: BilinearStudy) -> dict[str, Figure]:
     paths = new_figure(
         3.2 * max(2, columns),
         3.5 * max(1, -(-len(shown) // columns)),
-        f"The game x·y, update rules with step {found.lr:g}",
+        f"The game x·y, update rules with step {found.lr:g}; {PATHS}",
     )
     for i, (axes, each) in enumerate(zip(panels(paths, len(shown), columns), shown, strict=True)):
         draw_field(axes, found.axis, found.field, ("y, of D", "x, of G"))
-        draw_path(axes, each.trajectory, i)
-        axes.set_title(f"{each.rule}:\n{state_of(each.radius)}", fontsize=12)
+        draw_path(axes, each.trajectory, i, each.average)
+        axes.set_title(title_of(each), fontsize=12)
     figure = new_figure(14, 6, "The game x·y: what the linearisation says, and what happens")
     step, scan, far = figure.subplots(1, 3)
     draw_multipliers(step, shown)
@@ -199,7 +200,7 @@ def draw(found: BilinearStudy) -> dict[str, Figure]:
     scan.set_xscale("log")
     top = max([1.1, *(float(radii.min()) for radii in found.radii.values())])
     scan.set_ylim(min([0.9, *(float(radii.min()) for radii in found.radii.values())]) - 0.02, top + 0.1)
-    styled(scan, "Radius by step size (dots: on paper)", "step size", "spectral radius of a step")
+    styled(scan, "Radius by step size (rings: on paper)", "step size", "spectral radius of a step")
     draw_distances(far, shown)
     legend_below(figure, far, 5)
     return {"trajectories": paths, "eigenvalues": figure}

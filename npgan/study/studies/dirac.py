@@ -28,6 +28,7 @@ from npgan.study.studies.drawing import (
     legend_below,
     listed,
     look,
+    mark,
     new_figure,
     panels,
     paragraphs,
@@ -35,6 +36,7 @@ from npgan.study.studies.drawing import (
     table,
 )
 from npgan.study.studies.smallest import (
+    PATHS,
     Tried,
     draw_distances,
     draw_field,
@@ -43,8 +45,8 @@ from npgan.study.studies.smallest import (
     field_on,
     rule_table,
     rules_of,
-    state_of,
     states_text,
+    title_of,
     try_rule,
 )
 from npgan.study.studies.study import Study
@@ -180,12 +182,12 @@ def _games(gammas: Sequence[float], sigma: float) -> list[tuple[str, BatchGame, 
         (f"R1 γ = {gamma:g}", dirac_gan(penalties=[get_penalty("r1", gamma=gamma)]), _jacobian(gamma))
         for gamma in gammas
     ]
-    for name in ("r2", "zero-centred"):
+    for label, name in (("R2", "r2"), ("zero-centred", "zero-centred")):
         penalty = get_penalty(name, gamma=gammas[0])
-        found.append((f"{name} γ = {gammas[0]:g}", dirac_gan(penalties=[penalty]), _jacobian(gammas[0])))
+        found.append((f"{label} γ = {gammas[0]:g}", dirac_gan(penalties=[penalty]), _jacobian(gammas[0])))
     found.append((f"noise σ = {sigma:g}", dirac_gan(noise=sigma), _jacobian(sigma**2 / 2)))
     found.append(
-        ("Wasserstein, wgan-gp", dirac_gan("wasserstein", penalties=[get_penalty("wgan-gp", weight=1.0)]), None)
+        ("Wasserstein, WGAN-GP", dirac_gan("wasserstein", penalties=[get_penalty("wgan-gp", weight=1.0)]), None)
     )
     return found
 
@@ -212,7 +214,7 @@ def _method(
         if found.defective:  # an error of rounding moves its eigenvalues by 1e-8, but not these
             gap = max(abs(found.trace + float(np.trace(J))), abs(found.determinant - float(np.linalg.det(J))))
     path = try_rule(rule, game, name, np.eye(2) if J is None else J, start, lr, steps).trajectory
-    end = float(np.linalg.norm(path[-1]) / np.linalg.norm(path[0])) if len(path) else float("nan")
+    end = float(np.hypot(*path[-1]) / np.hypot(*path[0])) if len(path) else float("nan")
     field = field_on(game, axis)
     return Method(name, found.values, formula, gap, found.trace, found.determinant, found.defective, field, path, end)
 
@@ -258,24 +260,25 @@ def draw(found: DiracStudy) -> dict[str, Figure]:
     """Return the figures: trajectories of methods, of rules, and eigenvalues."""
     names = ("ψ, the slope of D", "θ, where G puts its point")
     count = len(found.methods)
-    methods = new_figure(16, 3.5 * -(-count // 5), f"Dirac-GAN, {found.rule} descent, step {found.lr:g}")
+    methods = new_figure(16, 3.5 * -(-count // 5), f"Dirac-GAN, {found.rule} descent, step {found.lr:g}; {PATHS}")
     for i, (axes, each) in enumerate(zip(panels(methods, count, 5), found.methods, strict=True)):
         draw_field(axes, found.axis, each.field, names)
         draw_path(axes, each.trajectory, i)
         axes.set_title(each.name, fontsize=12)
     shown = [each for each in found.tried if each.on == "no penalty" and not each.problem]
     columns = max(1, min(5, len(shown)))
-    title = f"Dirac-GAN, minimax, update rules with step {found.lr:g}"
+    title = f"Dirac-GAN, minimax, update rules with step {found.lr:g}; {PATHS}"
     rules = new_figure(3.2 * max(2, columns), 3.5 * max(1, -(-len(shown) // columns)), title)
     for i, (axes, one) in enumerate(zip(panels(rules, len(shown), columns), shown, strict=True)):
         draw_field(axes, found.axis, found.methods[0].field, names)
-        draw_path(axes, one.trajectory, i)
-        axes.set_title(f"{one.rule}:\n{state_of(one.radius)}", fontsize=12)
+        draw_path(axes, one.trajectory, i, one.average)
+        axes.set_title(title_of(one), fontsize=12)
     figure = new_figure(14, 6.4, "Dirac-GAN: what the linearisation says, and what happens")
     flow, step, far = figure.subplots(1, 3)
     for i, each in enumerate(found.methods):
-        marker = "osD^vPX<>"[i % 9]
-        flow.plot(each.computed.real, each.computed.imag, marker, color=look(i)["color"], label=each.name, markersize=7)
+        flow.plot(
+            *(each.computed.real, each.computed.imag, mark(i)), color=look(i)["color"], label=each.name, markersize=7
+        )
         if each.formula is not None:
             ring = {"markersize": 14, "markerfacecolor": "none"}
             flow.plot(each.formula.real, each.formula.imag, "o", color=look(i)["color"], **ring)

@@ -26,7 +26,7 @@ BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK = (
 )
 COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES = ("-", "--", "-.", ":")
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX<"
 GREY = "#777777"
 SEQUENTIAL, DIVERGING = "cividis", "PuOr"  # both safe with every kind of colour vision
 
@@ -65,6 +65,11 @@ def styled(axes: Axes, title: str = "", x: str = "", y: str = "", *, grid: bool 
 def look(i: int) -> dict[str, Any]:
     """Return the colour and the dashes of the i-th curve: no two of 28 are the same."""
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[(i // len(COLOURS)) % len(DASHES)]}
+
+
+def mark(i: int) -> str:
+    """Return the marker of the i-th set of points: with the colour of `look` no two of 56 are the same."""
+    return MARKERS[i % len(MARKERS)]
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
@@ -116,10 +121,16 @@ def listed(names: Sequence[str]) -> str:
 
 
 def complex_text(value: complex) -> str:
-    """Return ``"-0.15000 ± 0.47697i"`` for one of a pair, ``"-0.15000"`` for a real number."""
-    if abs(value.imag) < 1e-12:
-        return f"{value.real:+.5f}"
-    return f"{value.real:+.5f} ± {abs(value.imag):.5f}i"
+    """Return ``"-0.15000 ± 0.47697i"`` for one of a pair, ``"-0.15000"`` for a real number, to the digits shown."""
+    real, turning = decimals(value.real, 5, "+"), decimals(abs(value.imag), 5)
+    return f"{real} ± {turning}i" if float(turning) else real
+
+
+def decimals(value: float, digits: int, sign: str = "") -> str:
+    """Return a number with so many decimals and no minus before a zero; from 100,000 on with three digits."""
+    if not abs(value) < 1e5:
+        return f"{value:{sign}.2e}"
+    return f"{round(float(value), digits) + 0.0:{sign}.{digits}f}"
 
 
 def pixels(figure: Figure) -> Array:

@@ -268,11 +268,9 @@ def tell(found: LandscapeStudy) -> str:
     lines += [f"{each.name.capitalize()}: {each.meaning}." for each in found.slices]
     for k, player in enumerate("DG"):
         names = [each.name for each in found.slices if each.lowest[k]]
-        others = [each.name for each in found.slices if not each.lowest[k]]
-        if names:
-            lines.append(f"The end is the lowest point of {player}'s loss on the slice of {listed(names)}.")
-        if others:
-            lines.append(f"It is not that of {player}'s on the slice of {listed(others)}.")
+        where = f"only on these slices: {listed(names)}" if names else "on none of the slices"
+        where = "on every slice" if len(names) == len(found.slices) else where
+        lines.append(f"The end is the lowest point of {player}'s loss {where}.")
     for each in found.angles:
         before, after = (float(np.interp(1 + side, each.along, each.cosine)) for side in (-0.1, 0.1))
         peak = float(each.along[np.argmax(each.cosine)])

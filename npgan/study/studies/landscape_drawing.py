@@ -45,6 +45,7 @@ def draw_landscape(found: Any) -> dict[str, Figure]:
             axes.quiver(a, b, unit[..., 0], unit[..., 1], color="white", scale=24, width=0.005, pivot="mid")
             axes.plot(each.path[:, 0], each.path[:, 1], color=RED, linewidth=1.6)
             axes.plot(0, 0, "o", color=RED, markeredgecolor=BLACK, markersize=9, clip_on=False)
+            axes.locator_params(nbins=5)
             axes.set_xlim(each.axes[0][0], each.axes[0][-1])
             axes.set_ylim(each.axes[1][0], each.axes[1][-1])
             part = each.part_d[0], each.part_d[1]

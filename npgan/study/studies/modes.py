@@ -1,21 +1,23 @@
 """Modes captured and quality of the samples, over seeds, for losses, penalties and rules.
 
 What is trained is a published preset for each data set, the plain GAN, and the preset with one thing changed: a loss, a
-penalty or a rule. Definitions are those of `quality`; means come with 95 % intervals of Student's t over the seeds. The
-papers' numbers for one and the same method differ six-fold, so every setting stands in the result.
+penalty or a rule. A step of one rule costs many times one of another, so all are looked at when they have spent as
+many evaluations of the field (see `Rule.evaluations`; what a penalty costs is not counted). Definitions are those of
+`quality`; means come with 95 % intervals of Student's t over the seeds. The papers' numbers for one and the same method
+differ six-fold, so every setting stands in the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
-from npgan.game import RULES
+from npgan.game import RULES, bilinear_game, get_rule
 from npgan.game.averaged import Averaging
 from npgan.losses import LOSSES
 from npgan.options import find, whole
@@ -26,9 +28,6 @@ from npgan.study.studies.quality import quality
 from npgan.study.studies.settings import parse, settled
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import TOYS, Toy, penalties_of
-
-if TYPE_CHECKING:
-    pass
 
 SAMPLES = 2500  # as in the papers
 _SHOWN = 600  # in the film
@@ -64,34 +63,37 @@ PLAIN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One way of training, over S seeds, looked at in C steps.
+    """One way of training, over S seeds, looked at C times.
 
     Attributes
     ----------
     name : str
     settings : dict
-        All of `Toy`'s.
+        All of `Toy`'s; `steps` is what the budget is enough for, by the least that a step of the rule costs.
+    cost : float
+        Of a step, in evaluations of the field, in the mean.
     modes, high, divergence : array (S,)
-        See `quality`, after the last step. A run that did not stay finite captures nothing.
+        See `quality`, at the end. A run that did not stay finite captures nothing.
     mean_modes, mean_high, mean_divergence : (float, float)
         Mean and half of the 95 % interval; NaN of one seed.
-    modes_by_step, high_by_step : array (S, C)
+    modes_by_look, high_by_look : array (S, C)
     film : array (C, n, 2)
-        Samples of the first seed, of the same latents at every step.
+        Samples of the first seed, of the same latents at every look.
     problems : list of str
         What went wrong, by seed.
     """
 
     name: str
     settings: dict[str, Any]
+    cost: float
     modes: Array
     high: Array
     divergence: Array
     mean_modes: tuple[float, float]
     mean_high: tuple[float, float]
     mean_divergence: tuple[float, float]
-    modes_by_step: Array
-    high_by_step: Array
+    modes_by_look: Array
+    high_by_look: Array
     film: Array
     problems: list[str]
 
@@ -108,8 +110,8 @@ class ModesStudy:
     deviation : float
         Of each.
     seeds : tuple of int
-    steps : array (C,)
-        Where it was looked.
+    evaluations : array (C,)
+        Of the field, spent where it was looked: steps of a rule that costs one a step, as descent does.
     rows : list of Row
     """
 
@@ -117,7 +119,7 @@ class ModesStudy:
     means: Array
     deviation: float
     seeds: tuple[int, ...]
-    steps: Array
+    evaluations: Array
     rows: list[Row]
 
 
@@ -147,7 +149,7 @@ def modes(
     seeds : int
         How many, from `seed` on.
     steps : int
-        0 for the preset's.
+        Of descent; 0 for the preset's. A rule that costs k times as much takes a k-th of them.
     changes : sequence of str
         To the preset: ``"depth=3"``, ``"lr=1e-3"``, ``"ema=0"``; see `Toy`.
     looks : int
@@ -160,7 +162,7 @@ def modes(
         A setting makes no sense.
     """
     preset = settled("changes", dict(find("data", PRESETS, data)), parse(list(changes)))
-    preset["steps"] = whole("steps", steps) or preset["steps"]
+    preset["steps"] = budget = whole("steps", steps) or preset["steps"]
     for name in losses:
         find("loss", LOSSES, name)
     for name in rules:
@@ -174,52 +176,56 @@ def modes(
     for kind, names in (("loss", losses), ("penalty", penalties), ("rule", rules)):
         ways |= {f"{kind} {name}": {**preset, kind: name} for name in names if name != preset[kind]}
     for way in ways.values():
+        cost = get_rule(way["rule"], bilinear_game()).evaluations
+        way["steps"] = max(1, int(budget / cost + 1e-9))
         if issubclass(RULES[way["rule"]], Averaging):  # the rule's own average is what is to be seen
             way["ema"] = 0.0
-    marks = np.unique(np.rint(np.linspace(1, preset["steps"], whole("looks", looks, least=1)))).astype(np.int64)
-    marks[-1] = preset["steps"]
+    marks = np.unique(np.rint(np.linspace(1, budget, whole("looks", looks, least=1)))).astype(np.int64)
+    marks[-1] = budget
     rows = [_row(name, data, way, several, marks) for name, way in ways.items()]
     mixture = TOYS[data]()
     return ModesStudy(data, mixture.means, float(mixture.stds[0, 0]), tuple(several), marks, rows)
 
 
 def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int], marks: Array) -> Row:
-    modes_by_step = np.zeros((len(seeds), len(marks)), np.int64)
-    high_by_step = np.zeros((len(seeds), len(marks)))
+    modes_by_look = np.zeros((len(seeds), len(marks)), np.int64)
+    high_by_look = np.zeros((len(seeds), len(marks)))
     divergence = np.full(len(seeds), np.inf)
     film = np.full((len(marks), _SHOWN, 2), np.nan, np.float32)
-    problems = []
+    problems: list[str] = []
+    costs: list[float] = []
     for i, seed in enumerate(seeds):
-        toy, at = Toy(data, seed=seed, **settings), 0
+        toy, spent, step = Toy(data, seed=seed, **settings), 0.0, 0
         try:
-            for step in range(1, int(marks[-1]) + 1):
-                toy.step(step - 1)
-                if step != marks[at]:
-                    continue
+            for at, mark in enumerate(marks):
+                while spent + toy.rule.evaluations <= mark + 1e-6:
+                    toy.step(step)
+                    spent, step = spent + toy.rule.evaluations, step + 1
                 samples = toy.samples(SAMPLES)
                 found = quality(samples, toy.mixture)
-                modes_by_step[i, at], high_by_step[i, at] = found.modes, found.high
+                modes_by_look[i, at], high_by_look[i, at] = found.modes, found.high
                 divergence[i] = found.divergence
                 if i == 0:
                     film[at] = samples[:_SHOWN]
-                at += 1
         except (NonFiniteError, ConvergenceError) as error:
             divergence[i] = np.inf
             problems.append(f"seed {seed}: {error}")
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
-    last_modes, last_high = modes_by_step[:, -1], high_by_step[:, -1]
+        costs.append(spent / step if step else toy.rule.evaluations)
+    last_modes, last_high = modes_by_look[:, -1], high_by_look[:, -1]
     return Row(
         name,
         dict(settings),
+        float(np.mean(costs)),
         last_modes,
         last_high,
         divergence,
         _mean(last_modes),
         _mean(last_high),
         _mean(divergence),
-        modes_by_step,
-        high_by_step,
+        modes_by_look,
+        high_by_look,
         film,
         problems,
     )
@@ -244,26 +250,24 @@ def tell(found: ModesStudy) -> str:
             f"{100 * row.high.min():.1f}",
             _text(*row.mean_divergence, digits=3),
             f"{int((row.modes == everything).sum())} of {len(found.seeds)}",
+            f"{row.cost:.3g}",
         ]
         for row in found.rows
     ]
-    header = ["", "modes", "high quality %", "worst seed %", "KL (nats)", "seeds with all modes"]
+    header = ["", "modes", "high quality %", "worst seed %", "KL (nats)", "seeds with all modes", "gradients a step"]
     preset = found.rows[0]
     lines = [
         f"{found.data}: {everything} Gaussians of deviation {found.deviation:g}; {SAMPLES} samples after "
-        f"{found.steps[-1]:,} steps, seeds {found.seeds[0]} to {found.seeds[-1]}. A sample is of high quality within "
-        "three deviations of a mode, a mode is captured by one such sample, and KL is that of the modes' shares. Means "
-        "with 95 % intervals (Student's t).",
+        f"{found.evaluations[-1]:,} evaluations of both players' gradients, seeds {found.seeds[0]} to "
+        f"{found.seeds[-1]}. A sample is of high quality within three deviations of a mode, a mode is captured by one "
+        "such sample, and KL is that of the modes' shares. Means with 95 % intervals (Student's t).",
         "",
         table(header, rows),
         "",
     ]
     best = max(found.rows, key=_rank)
     if _rank(best) > _rank(preset):
-        lines.append(
-            f"{best.name} does better than the preset, with {best.mean_modes[0]:g} modes and "
-            f"{100 * best.mean_high[0]:.1f} % of high quality."
-        )
+        lines.append(_better(best, preset))
     reached = bool((preset.modes == everything).all()) and preset.high.min() >= 0.95
     lines.append(
         f"The preset captures all {everything} modes with at least 95 % of high quality with every seed."
@@ -275,6 +279,20 @@ def tell(found: ModesStudy) -> str:
     shown = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
     lines.append(f"The preset: {shown}.")
     return paragraphs(*lines)
+
+
+def _better(best: Row, preset: Row) -> str:
+    """Return by how much, and whether the seeds tell the two apart: by the interval of the differences, run by run."""
+    if best.mean_modes[0] > preset.mean_modes[0]:
+        what, mean, half = "modes", *_mean(best.modes - preset.modes)
+    else:
+        what, mean, half = "% of high quality", *_mean(100 * (best.high - preset.high))
+    apart = "" if abs(mean) > half else ", which these seeds do not tell apart"
+    return (
+        f"In the mean {best.name} does better than the preset, with {best.mean_modes[0]:g} modes and "
+        f"{100 * best.mean_high[0]:.1f} % of high quality. On equal seeds the difference is {_text(mean, half)} {what}"
+        f"{apart}."
+    )
 
 
 def _rank(row: Row) -> tuple[float, float]:

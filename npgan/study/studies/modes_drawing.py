@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SPENT = "evaluations of both gradients"
 _FILMED = 4  # ways of training, beside each other
 _SHADED = 5  # more ways than that would hide each other
 
@@ -24,7 +25,7 @@ def draw_modes(found: Any) -> dict[str, Figure]:
 
 def film_modes(found: Any) -> dict[str, list[Array]]:
     """Return the frames of the film of samples."""
-    return {"samples": [pixels(_samples(found, i)) for i in range(len(found.steps))]}
+    return {"samples": [pixels(_samples(found, i)) for i in range(len(found.evaluations))]}
 
 
 def _table(found: Any) -> Figure:
@@ -32,7 +33,7 @@ def _table(found: Any) -> Figure:
     figure = new_figure(
         12,
         1.6 + 0.55 * count,
-        f"{found.data}, {len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}, {found.steps[-1]:,} steps",
+        f"{found.data}, {len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}, {found.evaluations[-1]:,} gradients",
     )
     modes, high, divergence = figure.subplots(1, 3, sharey=True)
     for axes, what, scale in ((modes, "modes", 1), (high, "high", 100), (divergence, "divergence", 1)):
@@ -69,24 +70,26 @@ def _run(found: Any) -> Figure:
     figure = new_figure(12, 5, f"{found.data} through training (mean over seeds{shading})")
     modes, high = figure.subplots(1, 2)
     for i, row in enumerate(found.rows):
-        for axes, values in ((modes, row.modes_by_step), (high, 100 * row.high_by_step)):
+        for axes, values in ((modes, row.modes_by_look), (high, 100 * row.high_by_look)):
             if shaded:
                 axes.fill_between(
-                    found.steps, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"]
+                    found.evaluations, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"]
                 )
-            axes.plot(found.steps, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
+            axes.plot(found.evaluations, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
     high.axhline(95, color=GREY, linewidth=1)
     high.set_ylim(-2, 102)
     modes.set_ylim(-0.3, len(found.means) + 0.6)
-    styled(modes, "Modes captured", "step", f"modes of {len(found.means)}")
-    styled(high, "High quality (line: 95 %)", "step", "% of samples")
+    styled(modes, "Modes captured", SPENT, f"modes of {len(found.means)}")
+    styled(high, "High quality (line: 95 %)", SPENT, "% of samples")
     legend_below(figure, modes, 4)
     return figure
 
 
 def _samples(found: Any, frame: int) -> Figure:
     rows = found.rows[:_FILMED]
-    figure = new_figure(3.7 * len(rows), 4.5, f"{found.data}, seed {found.seeds[0]}, step {found.steps[frame]:,}")
+    figure = new_figure(
+        3.7 * len(rows), 4.5, f"{found.data}, seed {found.seeds[0]}, after {found.evaluations[frame]:,} gradients"
+    )
     for axes, row in zip(panels(figure, len(rows), len(rows), sharex=True, sharey=True), rows, strict=True):
         _cloud(axes, found, row, frame)
     return figure
@@ -105,7 +108,7 @@ def _cloud(axes: Axes, found: Any, row: Any, frame: int) -> None:
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
-    count, good = row.modes_by_step[0, frame], row.high_by_step[0, frame]
+    count, good = row.modes_by_look[0, frame], row.high_by_look[0, frame]
     styled(
         axes,
         f"{row.name}\n{count} mode{'' if count == 1 else 's'}, {good:.0%} good",

@@ -14,11 +14,25 @@ from npgan.game import RULES, DifferentiableGame, Rule, get_rule
 from npgan.options import find
 from npgan.study.spectrum import map_spectrum
 from npgan.study.studies.closed import distance, on_paper
-from npgan.study.studies.drawing import BLACK, GREY, complex_text, gap_text, listed, logarithmic, look, styled, table
+from npgan.study.studies.drawing import (
+    BLACK,
+    GREY,
+    RED,
+    complex_text,
+    decimals,
+    gap_text,
+    listed,
+    logarithmic,
+    look,
+    mark,
+    styled,
+    table,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PATHS = "from the dot to the square"
 _FAR = 4.0  # a trajectory is cut where it is so many times as far away as where it began
 
 
@@ -32,6 +46,8 @@ class Tried:
         The rule's name, and what it plays.
     trajectory : array (steps + 1, 2)
         D's weight and G's, cut where it leaves the picture.
+    average : array (steps + 1, 2)
+        The mean of the iterates at the same steps, of a rule that keeps one; (0, 2) of the others.
     evaluations : float
         Of the whole field, in a step.
     multipliers : complex array (S,)
@@ -49,6 +65,7 @@ class Tried:
     rule: str
     on: str
     trajectory: Array
+    average: Array
     evaluations: float
     multipliers: Array
     radius: float
@@ -56,6 +73,11 @@ class Tried:
     formula: Array | None
     disagreement: float
     problem: str = ""
+
+    @property
+    def kept(self) -> Array:
+        """What the rule gives: the mean where it keeps one, else the iterates."""
+        return self.average if len(self.average) else self.trajectory
 
 
 def rules_of(names: Sequence[str]) -> list[str]:
@@ -78,35 +100,40 @@ def try_rule(
     """
     xp = game.backend.xp
     try:
-        game.load(xp.zeros(2))
-        rule = get_rule(name, game, lr=lr)
-        spectrum = map_spectrum(rule, game)
-        game.load(xp.asarray(start))
-        path = trajectory(rule, game, steps)
+        with np.errstate(all="ignore"):  # what is not finite is found, and named
+            game.load(xp.zeros(2))
+            rule = get_rule(name, game, lr=lr)
+            spectrum = map_spectrum(rule, game)
+            game.load(xp.asarray(start))
+            path, average = trajectory(rule, game, steps)
     except (ConfigError, SecondOrderError, ConvergenceError, NonFiniteError) as error:
         nothing = np.zeros(0)
-        return Tried(name, on, np.zeros((0, 2)), np.nan, nothing, np.nan, np.nan, None, np.nan, str(error))
+        nowhere = np.zeros((0, 2))
+        return Tried(name, on, nowhere, nowhere, np.nan, nothing, np.nan, np.nan, None, np.nan, str(error))
     values = spectrum.values
     formula = on_paper(rule, J, (1, 1))
     gap = float("nan") if formula is None else distance(formula, values)
     leading = int(np.argmax(np.abs(values)))
     period = float(spectrum.periods[leading])
-    return Tried(name, on, path, rule.evaluations, values, float(abs(values[leading])), period, formula, gap)
+    return Tried(name, on, path, average, rule.evaluations, values, float(abs(values[leading])), period, formula, gap)
 
 
-def trajectory(rule: Rule, game: DifferentiableGame, steps: int) -> Array:
-    """Return the weights before each step and after the last, until they are far away."""
+def trajectory(rule: Rule, game: DifferentiableGame, steps: int) -> tuple[Array, Array]:
+    """Return the weights before each step and after the last, until they are far away, and the rule's mean of them."""
     path = [game.backend.to_host(game.theta)]
-    far = _FAR * float(np.linalg.norm(path[0]))
+    means = [path[0]]
+    far = _FAR * float(np.hypot(*path[0]))
     for _ in range(steps):
         try:
             rule.step(game)
         except NonFiniteError:
             break
         path.append(game.backend.to_host(game.theta))
-        if not np.linalg.norm(path[-1]) < far:
+        if rule.average is not None:
+            means.append(game.backend.to_host(rule.average).copy())
+        if not np.hypot(*path[-1]) < far:
             break
-    return np.array(path)
+    return np.array(path), np.array(means) if rule.average is not None else np.zeros((0, 2))
 
 
 def field_on(game: DifferentiableGame, axis: Array) -> Array:
@@ -134,7 +161,7 @@ def rule_table(tried: Sequence[Tried]) -> str:
             [
                 _label(each),
                 complex_text(complex(leading)),
-                f"{each.radius:.6f}",
+                decimals(each.radius, 6),
                 f"{each.period:.1f}" if each.period < 1e6 else "none",
                 f"{each.evaluations:g}",
                 "no formula" if each.formula is None else gap_text(each.disagreement),
@@ -155,12 +182,22 @@ def states_text(tried: Sequence[Tried], where: str) -> list[str]:
         names = [each.rule for each in tried if not each.problem and state_of(each.radius) == state]
         if names:
             found.append(f"{where} it {state} with {listed(names)}.")
+    for each in tried:
+        if len(each.average) > 1:
+            end = float(np.hypot(*each.average[-1]) / np.hypot(*each.average[0]))
+            found.append(f"{each.rule} keeps the mean of the iterates, which ends {end:.2g} times as far away.")
     return found
 
 
 def state_of(radius: float, slack: float = 1e-9) -> str:
     """Return whether a spectral radius means coming in, going out or going round."""
     return "spirals out" if radius > 1 + slack else "spirals in" if radius < 1 - slack else "goes round"
+
+
+def title_of(each: Tried) -> str:
+    """Return a panel's title: the rule, and what it does."""
+    kept = " (dotted: its mean)" if len(each.average) else ""
+    return f"{each.rule}:\n{state_of(each.radius)}{kept}"
 
 
 def draw_field(axes: Axes, axis: Array, field: Array, names: tuple[str, str]) -> None:
@@ -176,8 +213,8 @@ def draw_field(axes: Axes, axis: Array, field: Array, names: tuple[str, str]) ->
     styled(axes, "", *names, grid=False)
 
 
-def draw_path(axes: Axes, path: Array, i: int) -> None:
-    """Draw a trajectory, from a dot to an arrow's head."""
+def draw_path(axes: Axes, path: Array, i: int, average: Array | None = None) -> None:
+    """Draw a trajectory from a dot to a square, and the mean of the iterates, dotted."""
     if not len(path):
         axes.text(0.5, 0.5, "does not suit\nthis game", ha="center", va="center", transform=axes.transAxes)
         return
@@ -185,18 +222,31 @@ def draw_path(axes: Axes, path: Array, i: int) -> None:
     axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.4)
     axes.plot(*path[0], "o", color=colour, markersize=7)
     axes.plot(*path[-1], "s", color=colour, markersize=7, markerfacecolor="white", markeredgewidth=2)
+    if average is not None and len(average):
+        axes.plot(average[:, 0], average[:, 1], ":", color=RED, linewidth=2)
+        axes.plot(*average[-1], "s", color=RED, markersize=7, markerfacecolor="white", markeredgewidth=2)
 
 
 def draw_distances(axes: Axes, tried: Sequence[Tried]) -> None:
-    """Draw the distance to the equilibrium against the gradients that it cost."""
+    """Draw the distance to the equilibrium, of the mean where one is kept, against the gradients that it cost."""
+    shown = [each for each in tried if not each.problem]
+    ends = [(len(each.kept) - 1) * each.evaluations for each in shown]
+    far = min(1.5 * float(np.median(ends)), max(ends)) or 1.0 if ends else 1.0  # dear rules go on beyond the picture
+    lowest = []
     for i, each in enumerate(tried):
-        if not each.problem:
-            length = np.linalg.norm(each.trajectory, axis=1)
-            axes.plot(np.arange(len(length)) * each.evaluations, length, label=each.rule, **look(i))
-    ends = [(len(each.trajectory) - 1) * each.evaluations for each in tried if not each.problem]
-    if ends:  # dear rules go on beyond the picture
-        axes.set_xlim(0, min(1.5 * float(np.median(ends)), max(ends)) or 1.0)
+        if each.problem:
+            continue
+        length = np.hypot(*each.kept.T)
+        spent = np.arange(len(length)) * each.evaluations
+        often = max(1, int((spent <= far).sum()) // 5)
+        marks: dict[str, Any] = {"marker": mark(i), "markersize": 6, "markevery": often}
+        name = f"{each.rule} (its mean)" if len(each.average) else each.rule
+        axes.plot(spent, length, label=name, **marks, **look(i))
+        lowest.append(float(length[spent <= far].min()))
+    axes.set_xlim(0, far)
     logarithmic(axes)
+    if lowest and min(lowest) > 0:
+        axes.set_ylim(bottom=0.5 * min(lowest))
     styled(axes, "Distance to the equilibrium", "evaluations of the whole gradient", "distance (weights)")
 
 
@@ -212,7 +262,7 @@ def draw_multipliers(axes: Axes, tried: Sequence[Tried]) -> None:
         axes.plot(
             each.multipliers.real,
             each.multipliers.imag,
-            "osD^vP"[i % 6],
+            mark(i),
             color=colour,
             markersize=6,
             label=each.rule,
@@ -221,9 +271,9 @@ def draw_multipliers(axes: Axes, tried: Sequence[Tried]) -> None:
         if each.formula is not None:
             ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "linestyle": "none"}
             axes.plot(each.formula.real, each.formula.imag, "o", color=colour, **ring)
-    near = shown[np.abs(shown) > 0.5]
+    near = shown[np.abs(shown) > 0.6]  # what else there is dies out at once
     if len(near):
         margin = 0.05
         axes.set_xlim(near.real.min() - margin, max(1.0, near.real.max()) + margin)
         axes.set_ylim(near.imag.min() - margin, near.imag.max() + margin)
-    styled(axes, "Eigenvalues of a step (rings: on paper)", "real part", "imaginary part")
+    styled(axes, "Leading eigenvalues of a step (rings: on paper)", "real part", "imaginary part")

@@ -82,7 +82,7 @@ def _run(found: Any) -> Figure:
     seen = [getattr(each, what) - 1 for each in found.checkpoints for what in ("foretold", "measured", "later")]
     radius.set_ylim(1.6 * min(-0.005, *seen), 1.6 * max(0.005, *seen))
     radius.legend(fontsize=10)
-    styled(radius, "Growth of a distance", "step", "factor a step, less 1")
+    styled(radius, "Growth of a distance", "step", "growth a step (factor - 1)")
     turning.plot(steps, [each.flow.real.max() for each in found.checkpoints], label="fastest growth", **line, **look(0))
     turning.plot(
         steps, [np.abs(each.flow.imag).max() for each in found.checkpoints], label="fastest turn", **line, **look(1)

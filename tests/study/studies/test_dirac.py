@@ -30,7 +30,7 @@ def test_eigenvalues_are_those_on_paper(found):
     defective = methods["R1 γ = 1"]
     assert defective.defective
     assert (defective.trace, defective.determinant) == pytest.approx((-1.0, 0.25), abs=1e-12)
-    assert methods["Wasserstein, wgan-gp"].formula is None
+    assert methods["Wasserstein, WGAN-GP"].formula is None
 
 
 def test_every_rule_is_tried_and_agrees_with_its_formula(found):
@@ -41,6 +41,24 @@ def test_every_rule_is_tried_and_agrees_with_its_formula(found):
     for each in found.tried:
         if each.formula is not None:
             assert each.disagreement < 1e-7, each.rule
+
+
+def test_a_rule_that_keeps_the_mean_is_shown_with_it(found):
+    tried = {each.rule: each for each in found.tried if each.on == "no penalty"}
+    path, mean = tried["averaging"].trajectory, tried["averaging"].average
+    np.testing.assert_array_equal(mean[0], path[0])
+    for t in range(1, len(path)):
+        np.testing.assert_allclose(mean[t], path[1 : t + 1].mean(axis=0), atol=1e-15)
+    assert tried["averaging"].kept is mean
+    assert len(tried["ema"].average) == len(tried["ema"].trajectory)
+    assert not len(tried["alternating"].average)
+    end = np.linalg.norm(mean[-1]) / np.linalg.norm(mean[0])
+    assert f"averaging keeps the mean of the iterates, which ends {end:.2g} times" in DIRAC.tell(found)
+
+
+def test_a_step_that_overflows_is_told_in_short():
+    text = DIRAC.tell(dirac(**{**SMALL, "rules": ["consensus"], "lr": 1e200}))
+    assert max(len(line) for line in text.splitlines()) < 150
 
 
 def test_the_field_is_the_descent_direction(found):

@@ -24,7 +24,7 @@ def test_rows(found):
     ]
     assert found.rows[2].settings == {**found.rows[0].settings, "loss": "hinge"}
     assert found.rows[-1].settings["ema"] == 0.0  # the rule's own average, instead of the preset's
-    assert list(found.steps) == [1, 4]
+    assert list(found.evaluations) == [1, 4]
     for row in found.rows:
         assert row.high.shape == row.modes.shape == (2,)
         assert row.film.shape[0] == 2
@@ -33,6 +33,30 @@ def test_rows(found):
     text = MODES.tell(found)
     assert "The preset does not get all 8 modes" in text
     assert "schedule cosine" in text
+
+
+def test_rules_are_looked_at_when_they_have_spent_as_much(monkeypatch):
+    """Of 12 evaluations descent makes 12 steps, extragradient 6 at 2, consensus 3 at 3.4."""
+    taken, original = [], Toy.step
+
+    def step(self, at):
+        taken.append((self.rule.name, at))
+        original(self, at)
+
+    monkeypatch.setattr(Toy, "step", step)
+    settings = {**TINY, "steps": 12, "seeds": 1, "plain": False, "penalties": ()}
+    found = modes(**settings, rules=["extragradient", "consensus", "competitive"])
+    assert list(found.evaluations) == [1, 12]
+    for name, count in (("alternating", 12), ("extragradient", 6), ("consensus", 3)):
+        assert [at for rule, at in taken if rule == name] == list(range(count))
+    assert [row.settings["steps"] for row in found.rows] == [12, 6, 3, 3]
+    assert [row.cost for row in found.rows[:3]] == pytest.approx([1, 2, 3.4])
+    competitive = sum(rule == "competitive" for rule, _ in taken)
+    assert found.rows[3].cost > 3.4  # what it really took
+    assert competitive * found.rows[3].cost <= 12 + found.rows[3].cost
+    assert "gradients a step" in MODES.tell(found)
+    dear = modes(**{**settings, "changes": ("width=8", "rule=consensus")}, rules=["extragradient"])
+    assert [row.settings["steps"] for row in dear.rows] == [3, 6]
 
 
 @pytest.mark.parametrize("data", sorted(PRESETS))
@@ -94,3 +118,21 @@ def test_a_way_that_loses_modes_is_not_better(found, count, high, better):
     preset = replace(found.rows[0], mean_modes=(8.0, 0.0), mean_high=(0.6, 0.0))
     other = replace(found.rows[1], mean_modes=(count, 0.0), mean_high=(high, 0.0))
     assert ("plain GAN does better than the preset" in MODES.tell(replace(found, rows=[preset, other]))) == better
+
+
+@pytest.mark.parametrize(
+    ("high", "said"),
+    [
+        # Of 10 and 12 %: 11 ± t(1, 0.975), which is 12.706; of 10 and 10.2 %: 10.1 ± 1.27.
+        ([0.6, 0.72], "the difference is 11.0 ± 12.7 % of high quality, which these seeds do not tell apart."),
+        ([0.6, 0.702], "the difference is 10.1 ± 1.3 % of high quality."),
+    ],
+)
+def test_a_difference_within_the_noise_is_said_to_be(found, high, said):
+    preset = replace(found.rows[0], modes=np.full(2, 8), high=np.array([0.5, 0.6]), mean_modes=(8.0, 0.0))
+    preset = replace(preset, mean_high=(0.55, 0.6))
+    other = replace(preset, name="rule x", high=np.array(high), mean_high=(np.mean(high), 0.1))
+    assert said in MODES.tell(replace(found, rows=[preset, other])).replace("\n", " ")
+    more = replace(other, modes=np.array([8, 9]), mean_modes=(8.5, 1.0))
+    text = MODES.tell(replace(found, rows=[preset, more])).replace("\n", " ")
+    assert "the difference is 0.5 ± 6.4 modes, which these seeds do not tell apart." in text

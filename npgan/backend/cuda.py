@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array
+from npgan.errors import BackendError
 
 SOURCES = Path(__file__).parents[1] / "kernels"
 THREADS = 256
@@ -63,8 +64,22 @@ def module(operation: str, dtype: Any, options: tuple[str, ...] = ()) -> Any:
 
 @cache
 def kernel(operation: str, name: str, dtype: Any, *options: str) -> Any:
-    """Return one compiled kernel: ``kernel("bias", "forward", y.dtype)``, with macros as `flags` takes them."""
-    return module(operation, dtype, options).get_function(name)
+    """Return one compiled kernel: ``kernel("bias", "forward", y.dtype)``, with macros as `flags` takes them.
+
+    Raises
+    ------
+    BackendError
+        CUDA's compiler is missing.
+    """
+    try:
+        return module(operation, dtype, options).get_function(name)
+    except (ImportError, OSError, RuntimeError) as error:
+        if "nvrtc" not in str(error).lower():
+            raise
+        raise BackendError(
+            f"CUDA's compiler, NVRTC, cannot be loaded ({error}); install CuPy with the parts of CUDA that it needs: "
+            "pip install 'npgan[gpu-cuda13]' or 'npgan[gpu-cuda12]'"
+        ) from None
 
 
 def launch(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
 from npgan.backend.cuda_graph import CudaGraph
+from npgan.backend.device import connect, out_of_memory, size_text, version_text
 from npgan.backend.recording import Reading
 from npgan.errors import BackendError
 from npgan.kernels import Kernels
-
-_INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
-
 
 COMPUTE = ("float32", "tf32", "bf16")
 
@@ -31,7 +30,8 @@ class CupyBackend(Backend):
     Raises
     ------
     BackendError
-        CuPy is not installed, the driver is missing or too old, or there is no device.
+        CuPy is not installed, the driver is missing or too old, or there is no device: see `connect`. In `empty` and
+        `asarray`: the memory does not hold it.
     """
 
     name = "gpu"
@@ -40,29 +40,23 @@ class CupyBackend(Backend):
     def __init__(self, compute: str = "float32") -> None:
         if compute not in COMPUTE:
             raise BackendError(f"the gpu backend computes in {', '.join(COMPUTE)}, and {compute!r} was asked for")
-        try:
-            import cupy
-        except ImportError as error:
-            raise BackendError(f"the gpu backend needs CuPy, which cannot be imported ({error}); {_INSTALL}") from None
-        try:
-            count = cupy.cuda.runtime.getDeviceCount()
-        except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise BackendError(
-                f"the gpu backend needs a CUDA driver that fits CuPy {cupy.__version__}, and CUDA says: {error}; "
-                f"install NVIDIA's driver, or another wheel: {_INSTALL}; or use --backend cpu"
-            ) from None
-        if count == 0:
-            raise BackendError("the gpu backend needs a CUDA device and found none; use --backend cpu")
-        self.xp = cupy
+        self.xp = connect()
         self.compute = compute
         self.kernels = Kernels("gpu", compute=compute)
 
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
-        array: Array = self.xp.empty(shape, dtype)
+        try:
+            array: Array = self.xp.empty(shape, dtype)
+        except MemoryError:
+            asked = math.prod(shape) * np.dtype(dtype).itemsize
+            raise out_of_memory(self.xp, asked, f"an array of {dtype} {shape}") from None
         return array
 
     def asarray(self, host: Any, dtype: Any = None) -> Array:  # noqa: D102
-        array: Array = self.xp.asarray(host, dtype)
+        try:
+            array: Array = self.xp.asarray(host, dtype)
+        except MemoryError:
+            raise out_of_memory(self.xp, host.nbytes, f"a copy of {host.dtype} {host.shape}") from None
         return array
 
     def to_host(self, array: Array) -> Array:  # noqa: D102
@@ -89,11 +83,16 @@ class CupyBackend(Backend):
         return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def describe(self) -> dict[str, str]:  # noqa: D102
-        properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
+        runtime = self.xp.cuda.runtime
+        device = runtime.getDeviceProperties(self.xp.cuda.Device().id)
+        products = {"float32": "float32", "tf32": "TF32 (float32 sums)", "bf16": "bfloat16 (float32 sums)"}
         return {
             "backend": self.name,
             "cupy": self.xp.__version__,
-            "cuda": str(self.xp.cuda.runtime.runtimeGetVersion()),
-            "device": properties["name"].decode(),
-            "compute": self.compute,
+            "cuda": version_text(runtime.runtimeGetVersion()),
+            "driver": f"for CUDA {version_text(runtime.driverGetVersion())}",
+            "device": device["name"].decode(),
+            "capability": f"{device['major']}.{device['minor']}",
+            "memory": size_text(device["totalGlobalMem"]),
+            "compute": f"{products[self.compute]} products",
         }

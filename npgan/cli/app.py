@@ -130,6 +130,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _message(error: Exception) -> str:
     if isinstance(error, NpganError):
         return str(error)
+    from npgan.backend.device import failure_of
+
+    if (failure := failure_of(error)) is not None:
+        return failure
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({error}); take a smaller batch (--set batch=...) or a smaller model"
     if isinstance(error, OSError):

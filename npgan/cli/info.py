@@ -94,6 +94,7 @@ def collect() -> dict[str, Any]:
         "backends": {
             "cpu": {"available": True, "description": {"NumPy": packages["numpy"], "numba": packages["numba"]}},
             "gpu": gpu,
+            **({f"gpu:{name}": _gpu(name) for name in ("tf32", "bf16")} if gpu["available"] else {}),
         },
         "caches": {"kernels": _cache(kernel_cache()), "data sets": _cache(cache_folder("").parent / "data")},
         "missing": _missing(packages["cupy"] is None),
@@ -109,10 +110,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _gpu() -> dict[str, Any]:
+def _gpu(compute: str | None = None) -> dict[str, Any]:
     from npgan.backend import get_backend
 
     try:
+        if compute:  # what differs from "gpu"
+            return {"available": True, "description": {"compute": get_backend(f"gpu:{compute}").describe()["compute"]}}
         return {"available": True, "description": get_backend("gpu").describe()}
     except Exception as error:  # a broken CuPy can raise anything, and this command is there to show it
         return {"available": False, "reason": str(error) or type(error).__name__}

@@ -22,6 +22,8 @@ class BackendName(StrEnum):
 
     cpu = "cpu"
     gpu = "gpu"
+    gpu_tf32 = "gpu:tf32"
+    gpu_bf16 = "gpu:bf16"
 
 
 def _remember_debug(wanted: bool) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.backend import cuda
+from npgan.errors import BackendError
 
 
 def test_headers_are_copied_in_once():
@@ -93,3 +94,12 @@ def test_a_captured_sum_is_made_when_the_graph_runs(cupy):
             graph.launch()
             stream.synchronize()
             assert float(mean) == value
+
+
+def test_without_a_compiler(emulator, monkeypatch):
+    def missing(*args, **kwargs):
+        raise RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: cannot open shared object file")
+
+    monkeypatch.setattr(emulator.RawModule, "get_function", missing)
+    with pytest.raises(BackendError, match=r"NVRTC.*libnvrtc\.so\.13.*npgan\[gpu-cuda13\]"):
+        cuda.kernel("softmax", "forward", np.dtype("float64"))

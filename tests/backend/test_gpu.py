@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from npgan.backend import get_backend
+from npgan.backend import device, get_backend
 from npgan.errors import BackendError
 
 
@@ -15,14 +15,23 @@ class CUDARuntimeError(RuntimeError):
     """Like CuPy's."""
 
 
-def fake_cupy(count):
-    def device_count():
-        if isinstance(count, Exception):
-            raise count
-        return count
+def fake_cupy(count=1, driver=13000, built=13000, device=None):
+    def get(value):
+        def got():
+            if isinstance(value, Exception):
+                raise value
+            return value
 
-    runtime = SimpleNamespace(getDeviceCount=device_count, CUDARuntimeError=CUDARuntimeError)
-    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime), __version__="14.0.1")
+        return got
+
+    runtime = SimpleNamespace(
+        getDeviceCount=get(count),
+        driverGetVersion=get(driver),
+        runtimeGetVersion=get(built),
+        CUDARuntimeError=CUDARuntimeError,
+    )
+    cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(synchronize=get(device)))
+    return SimpleNamespace(cuda=cuda, __version__="14.0.1")
 
 
 def test_without_cupy(monkeypatch):
@@ -46,17 +55,75 @@ def test_with_a_cupy_that_cannot_be_loaded(monkeypatch):
         get_backend("gpu")
 
 
-def test_without_a_driver(monkeypatch):
-    error = CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
-    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(error))
-    with pytest.raises(BackendError, match=r"CuPy 14\.0\.1.*cudaErrorInsufficientDriver.*driver.*--backend cpu"):
+@pytest.mark.parametrize(
+    ("fake", "message"),
+    [
+        (
+            {"count": CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")},
+            r"CuPy 14\.0\.1.*cudaErrorInsufficientDriver.*driver.*--backend cpu",
+        ),
+        ({"driver": 0}, "needs NVIDIA's driver, and there is none"),
+        (
+            {"driver": 12040},
+            r"built for CUDA 13, but this driver goes up to CUDA 12\.4.*pip uninstall -y cupy-cuda13x, then "
+            r"pip install 'npgan\[gpu-cuda12\]'",
+        ),
+        ({"driver": 11080, "built": 12000}, r"built for CUDA 12.*CUDA 11\.8; install a newer driver"),
+        ({"count": 0}, "found none; use --backend cpu"),
+        (
+            {"device": CUDARuntimeError("cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy")},
+            "cannot be used: cudaErrorDevicesUnavailable.*nvidia-smi.*--backend cpu",
+        ),
+    ],
+)
+def test_without_a_driver_or_a_device(monkeypatch, fake, message):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(**fake))
+    monkeypatch.setattr(device, "installed_wheels", lambda: ["cupy-cuda13x"])
+    with pytest.raises(BackendError, match=message) as error:
+        get_backend("gpu")
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+def test_a_newer_driver_is_fine(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(driver=13010, built=12090))
+    assert get_backend("gpu").xp.__version__ == "14.0.1"
+
+
+def test_two_wheels(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy())
+    names = ["numpy", "cupy-cuda12x", "CuPy-CUDA13x"]
+    monkeypatch.setattr(device, "distributions", lambda: [SimpleNamespace(metadata={"Name": name}) for name in names])
+    with pytest.raises(BackendError, match=r"cupy-cuda12x and cupy-cuda13x are installed.*pip uninstall -y"):
         get_backend("gpu")
 
 
-def test_without_a_device(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(0))
-    with pytest.raises(BackendError, match="found none; use --backend cpu"):
-        get_backend("gpu")
+def test_out_of_memory_names_what_was_asked(emulator):
+    backend = get_backend("gpu")
+    emulator.get_default_memory_pool().set_limit(size=1 << 20)
+    try:
+        with pytest.raises(
+            BackendError, match=r"hold an array of float32 \(1000, 1000\) \(3.81 MiB\).*are free.*batch"
+        ):
+            backend.empty((1000, 1000), "float32")
+        with pytest.raises(BackendError, match=r"a copy of float64 \(200000,\) \(1.53 MiB\)"):
+            backend.asarray(np.zeros(200_000))
+    finally:
+        emulator.get_default_memory_pool().set_limit(size=0)
+    assert backend.empty((1000, 1000), "float32").shape == (1000, 1000)
+
+
+def test_sizes_and_versions():
+    assert [device.size_text(n) for n in (12, 2048, 5 << 20, 139 << 30)] == ["12 bytes", "2 KiB", "5 MiB", "139 GiB"]
+    assert device.version_text(12040) == "12.4"
+
+
+def test_what_is_computed_is_said(emulator):
+    for name, said in (("gpu", "float32 products"), ("gpu:tf32", "TF32"), ("gpu:bf16", "bfloat16")):
+        found = get_backend(name).describe()
+        assert said in found["compute"]
+        assert found["backend"] == "gpu"
+        assert found["memory"] == "8 GiB"
+        assert found["cuda"] == "13.0"
 
 
 @pytest.mark.gpu

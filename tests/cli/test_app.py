@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from npgan import __version__
@@ -46,3 +48,30 @@ def test_debug_shows_where(monkeypatch):
     monkeypatch.setenv("NPGAN_DEBUG", "1")
     with pytest.raises(ConfigError):
         main(["recipes", "none"])
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "said", "message"),
+    [
+        ("CUDARuntimeError", RuntimeError, "cudaErrorDevicesUnavailable: busy", "the GPU failed: cudaError.*--resume"),
+        ("CUBLASError", RuntimeError, "CUBLAS_STATUS_EXECUTION_FAILED", "the GPU failed: CUBLAS.*nvidia-smi"),
+        ("OutOfMemoryError", MemoryError, "Out of memory allocating 5 bytes", "memory is full: Out of.*smaller batch"),
+        ("CompileException", Exception, "error: expected ;", "CompileException.*This is a bug in npgan"),
+    ],
+)
+def test_what_a_gpu_says_is_told_in_a_line(monkeypatch, capsys, name, base, said, message):
+    from npgan import recipes
+
+    error = type(name, (base,), {"__module__": "cupy_backends.cuda.api.runtime"})
+
+    def fail(*args, **kwargs):
+        raise error(said)
+
+    monkeypatch.setattr(recipes, "get_recipe", fail)
+    monkeypatch.setattr("npgan.cli.recipes.get_recipe", fail, raising=False)
+    with pytest.raises(SystemExit, match="1"):
+        main(["recipes", "dcgan"])
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert re.search(message, err, re.DOTALL)

@@ -82,18 +82,18 @@ __device__ inline Few<V> load_few(const REAL *p, bool packed) {
 // The sums of v over the threads of a column, in those of the first row of the block.
 template <int N, int V>
 __device__ inline void sum_over_rows(double (&v)[V][N]) {
-    __shared__ double parts[256];
+    __shared__ double parts[N][256];
     int thread = threadIdx.x + blockDim.x * threadIdx.y;
-    for (int j = 0; j < V; j++)
-        for (int k = 0; k < N; k++) {
-            parts[thread] = v[j][k];
-            for (int half = blockDim.y / 2; half; half /= 2) {
-                __syncthreads();
-                if ((int)threadIdx.y < half) parts[thread] += parts[thread + half * blockDim.x];
-            }
-            v[j][k] = parts[thread];
+    for (int j = 0; j < V; j++) {
+        for (int k = 0; k < N; k++) parts[k][thread] = v[j][k];
+        for (int half = blockDim.y / 2; half; half /= 2) {
             __syncthreads();
+            if ((int)threadIdx.y < half)
+                for (int k = 0; k < N; k++) parts[k][thread] += parts[k][thread + half * blockDim.x];
         }
+        for (int k = 0; k < N; k++) v[j][k] = parts[k][thread];
+        __syncthreads();
+    }
 }
 
 template <int N, int V, class F, class W, class... X>

@@ -1,4 +1,4 @@
-"""Pooling over windows, in CUDA. See the reference for what it is; elements gather, so that sums have one order."""
+"""Pooling over windows, in CUDA. See the reference for what it is; each element gathers: its sum has one order."""
 
 from npgan.backend.base import Array
 from npgan.backend.cuda import blocks, launch

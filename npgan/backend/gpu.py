@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import numpy as np
 from npgan.backend.base import Array, Backend, Shape
 from npgan.backend.cuda_graph import CudaGraph
 from npgan.backend.recording import Reading
-from npgan.errors import BackendError
+from npgan.errors import BackendError, ConfigError
 from npgan.kernels import Kernels
 
 _INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
 
 
 COMPUTE = ("float32", "tf32", "bf16")
+CONV = "NPGAN_CONV"
+"""Environment variable: whose convolutions are used, "auto" (cuDNN's where they can be), "cudnn" or "own"."""
 
 
 class CupyBackend(Backend):
@@ -30,6 +33,8 @@ class CupyBackend(Backend):
 
     Raises
     ------
+    ConfigError
+        ``NPGAN_CONV`` is none of "auto", "cudnn" and "own".
     BackendError
         CuPy is not installed, the driver is missing or too old, or there is no device.
     """
@@ -55,7 +60,10 @@ class CupyBackend(Backend):
             raise BackendError("the gpu backend needs a CUDA device and found none; use --backend cpu")
         self.xp = cupy
         self.compute = compute
-        self.kernels = Kernels("gpu", compute=compute)
+        self.conv = os.environ.get(CONV) or "auto"
+        if self.conv not in ("auto", "cudnn", "own"):
+            raise ConfigError(f"{CONV} is {self.conv!r}, expected auto, cudnn or own")
+        self.kernels = Kernels("gpu", compute=compute, conv=self.conv)
 
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
         array: Array = self.xp.empty(shape, dtype)
@@ -92,4 +100,5 @@ class CupyBackend(Backend):
             "cuda": str(self.xp.cuda.runtime.runtimeGetVersion()),
             "device": properties["name"].decode(),
             "compute": self.compute,
+            "conv": self.conv,
         }

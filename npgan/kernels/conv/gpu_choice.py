@@ -13,23 +13,6 @@ weight     KH KW I               O          pixels of y
 
 The data gradient is one product for each phase (residue class) of the stride, all in one launch.
 
-Estimates for an H200, from the tiles and from ``nvcc -Xptxas -v`` for sm_90; nothing of this was measured. A tile of
-128 × 128 does 32 operations for each byte that it reads through the L2 cache, one of 128 × 64 does 21: at some 5.5 TB/s
-that is at most about 170 and 115 TFLOP/s, for TF32 and bf16 alike, since the arrays are float32. Both have 128 registers
-a thread, no spills, 17 to 40 kB of shared memory, and two blocks of 256 threads on a multiprocessor (25 % of its warps);
-plain float32 in 128 × 128 has 168 registers and one block. DCGAN-64 at batch 128, with 64 channels:
-
-====================================  ===========  ===================  ==================
-convolution (x to y)                  GFLOP a map  operations per byte  tiles (f, d, w)
-====================================  ===========  ===================  ==================
-64×64×3 to 32×32×64                   0.8          20                   2048, few, 264
-32×32×64 to 16×16×128                 8.6          170                  256, 1024, 264
-16×16×128 to 8×8×256                  8.6          310                  256, 256, 256
-8×8×256 to 4×4×512                    8.6          410                  256, 256, 256
-====================================  ===========  ===================  ==================
-
-(operations per byte of the arrays, each read or written once; blocks of a launch, parts included). The first layer is
-bound by memory, the others by the tiles: about 0.05 ms a map with tensor cores.
 """
 
 from __future__ import annotations
@@ -140,14 +123,25 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair) -> int:
     return max(parts[which] * sizes[which] if parts[which] > 1 else 0 for which in MAPS)
 
 
-def choose(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, compute: str) -> Choice:
-    """Return the algorithm for x (N, H, W, I), w (KH, KW, I, O) and y (N, OH, OW, O), for all three products."""
-    works = [plan(which, x, w, y, stride) for which in MAPS]
-    few = [name for name, work in zip(("forward", "data", "weight"), works, strict=True) if work.few]
-    tiles = ", ".join(
-        f"{r}×{c}" + f" in {work.parts} parts" * (work.parts > 1) for work in works for r, c in [work.tile]
-    )
-    why = f"tiles {tiles}"
-    if few:
-        why += f"; {' and '.join(few)} to at most {FEW} channels without tiles, each number read once"
-    return Choice(f"implicit product, {compute}", why)
+def choose(x: Shape, w: Shape, y: Shape, options: tuple[Pair, Pads, Pair], compute: str, conv: str) -> Choice:
+    """Return the algorithm for x (N, H, W, I), w (KH, KW, I, O) and y (N, OH, OW, O), for all three products.
+
+    `options` are stride, padding and dilation, and the other two as `CupyBackend` has them.
+    """
+    from npgan.kernels.conv import gpu_cudnn
+
+    works = [plan(which, x, w, y, options[0]) for which in MAPS]
+    why = "; ".join(f"{which.lower()} {_describe(work)}" for which, work in zip(MAPS, works, strict=True))
+    refusal = gpu_cudnn.why_not(conv, compute, x, w)
+    if refusal:
+        return Choice(f"implicit product, {compute}", f"{why}; not cuDNN: {refusal}")
+    taken = [gpu_cudnn.plan(which, x, w, y, *options) is not None for which in MAPS]
+    if all(taken):
+        return Choice("cuDNN, tf32", "it has a kernel for all three maps that gives the same bits every time")
+    left = " and ".join(which.lower() for which, has in zip(MAPS, taken, strict=True) if not has)
+    return Choice("cuDNN and implicit product, tf32", f"cuDNN has no such kernel for {left}; {why}")
+
+
+def _describe(work: Work) -> str:
+    how = f"to {work.columns} channels, without tiles" if work.few else "tiles {}×{}".format(*work.tile)
+    return how + f" in {work.parts} parts" * (work.parts > 1)

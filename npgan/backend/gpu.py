@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from npgan.backend.base import Array, Backend, Shape
 from npgan.backend.cuda_graph import CudaGraph
 from npgan.backend.device import connect, out_of_memory, size_text, version_text
 from npgan.backend.recording import Reading
-from npgan.errors import BackendError
+from npgan.errors import BackendError, ConfigError
 from npgan.kernels import Kernels
 
 COMPUTE = ("float32", "tf32", "bf16")
+CONV = "NPGAN_CONV"
+"""Environment variable: whose convolutions are used, "auto" (cuDNN's where they can be), "cudnn" or "own"."""
 
 
 class CupyBackend(Backend):
@@ -29,6 +32,8 @@ class CupyBackend(Backend):
 
     Raises
     ------
+    ConfigError
+        ``NPGAN_CONV`` is none of "auto", "cudnn" and "own".
     BackendError
         CuPy is not installed, the driver is missing or too old, or there is no device: see `connect`. In `empty` and
         `asarray`: the memory does not hold it.
@@ -42,7 +47,10 @@ class CupyBackend(Backend):
             raise BackendError(f"the gpu backend computes in {', '.join(COMPUTE)}, and {compute!r} was asked for")
         self.xp = connect()
         self.compute = compute
-        self.kernels = Kernels("gpu", compute=compute)
+        self.conv = os.environ.get(CONV) or "auto"
+        if self.conv not in ("auto", "cudnn", "own"):
+            raise ConfigError(f"{CONV} is {self.conv!r}, expected auto, cudnn or own")
+        self.kernels = Kernels("gpu", compute=compute, conv=self.conv)
 
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
         try:
@@ -95,4 +103,5 @@ class CupyBackend(Backend):
             "capability": f"{device['major']}.{device['minor']}",
             "memory": size_text(device["totalGlobalMem"]),
             "compute": f"{products[self.compute]} products",
+            "conv": self.conv,
         }

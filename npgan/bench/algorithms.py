@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npgan.backend.base import Backend, Shape
+from npgan.backend.gpu import CupyBackend
 from npgan.bench.gans import GANS, chosen, geometry, inputs
 from npgan.bench.layers import describe
 from npgan.bench.ours import has_products
@@ -51,6 +52,12 @@ def choice(backend: Backend, layer: Layer, x: Shape) -> tuple[str, str]:
     """Return the algorithm of a layer with input x (N, ...) on a backend, and why it is that."""
     if isinstance(layer, Dense):
         return "matrix product", "a dense layer is one"
+    if isinstance(backend, CupyBackend):
+        from npgan.kernels.conv.gpu_choice import choose
+
+        x, w, y, *options = geometry(layer, x)
+        on_gpu = choose(x, w, y, (options[0], options[1], options[2]), backend.compute, backend.conv)
+        return on_gpu.name, on_gpu.reason
     if backend.name != "cpu":
         return "reference", f"the {backend.name} backend has one algorithm"
     picked = backend.kernels.conv.choose(*geometry(layer, x))

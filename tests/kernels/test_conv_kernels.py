@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from npgan.kernels.conv import choice, columns, cpu, direct, panels, reference, winograd
+from npgan.kernels.conv import choice, columns, cpu, direct, gpu, panels, reference, winograd
 
-versions = pytest.mark.parametrize("version", [reference, cpu], ids=["reference", "cpu"])
+versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 MAPS = ("forward", "backward_input", "backward_weight")
 
 

@@ -211,6 +211,11 @@ class Game:
         """Return the labels for a network that reads them, None for another."""
         return labels if network.condition_shape is not None else None
 
+    @property
+    def stacked(self) -> bool:
+        """Whether all Passes are sweeps through stacks of small dense layers (see `Pass.stacked`)."""
+        return all(p.stacked for p in self._passes())
+
     def _passes(self) -> list[Pass]:
         return [self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties)]
 

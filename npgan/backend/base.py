@@ -85,6 +85,13 @@ class Backend(ABC):
         """Return the number that a function returns; what is recorded calls it again for each step (see `Live`)."""
         return function() if self.recording is None else self.recording.live(function)
 
+    def copy(self, out: Array, source: Array) -> None:
+        """Copy the elements of an array, in a step that may be recorded."""
+        if self.recording is None:
+            out[...] = source
+        else:
+            self.recording.copy(out, source)
+
     def read_later(self, array: Array) -> Reading:
         """Ask for the values that an array has when all that was asked for before is done, without waiting."""
         return Reading(self.to_host(array).copy())

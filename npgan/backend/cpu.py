@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
+from npgan.backend.compiled_step import CompiledStep
 from npgan.kernels import Kernels
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -28,6 +29,8 @@ class NumpyBackend(Backend):
         self.name = name
         self.kernels = Kernels(name)
         self.fuses = name == "cpu"
+        if name == "cpu":
+            self.recorder = CompiledStep
         if name == "reference":
             self.dtypes = ("float32", "float64", "complex128")
 

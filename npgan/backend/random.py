@@ -45,7 +45,7 @@ class Random:
             raise ConfigError(f"seed is {seed!r}, expected an integer from 0 to 2**64 - 1")
         self.seed = int(seed)
         self._key = (self.seed & _MASK, self.seed >> 32)
-        self._kernels = backend.kernels.random
+        self.backend = backend
 
     def _counter(self, stream: str, step: Step, substream: int) -> tuple[int, int, Any, int, int]:
         return (*self._key, step if isinstance(step, Live) else step & _MASK, stream_id(stream), substream)
@@ -61,7 +61,7 @@ class Random:
         substream: int = 0,
     ) -> Array:
         """Fill `out` with numbers uniform in [low, high)."""
-        self._kernels.uniform(out, *self._counter(stream, step, substream), low, high)
+        self.backend.kernels.random.uniform(out, *self._counter(stream, step, substream), low, high)
         return out
 
     def normal(
@@ -75,14 +75,14 @@ class Random:
         substream: int = 0,
     ) -> Array:
         """Fill `out` with normal numbers."""
-        self._kernels.normal(out, *self._counter(stream, step, substream), mean, std)
+        self.backend.kernels.random.normal(out, *self._counter(stream, step, substream), mean, std)
         return out
 
     def integers(self, out: Array, stream: str, step: Step = 0, *, high: int, substream: int = 0) -> Array:
         """Fill the integer array `out` with numbers uniform in {0, ..., high - 1} (bias below high / 2**32)."""
         if not 1 <= high <= 2**31:
             raise ConfigError(f"high is {high}, expected 1 to 2**31")
-        self._kernels.integers(out, *self._counter(stream, step, substream), high)
+        self.backend.kernels.random.integers(out, *self._counter(stream, step, substream), high)
         return out
 
     def generator(self, stream: str, step: int = 0) -> np.random.Generator:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from npgan.backend.base import Backend
+    from npgan.backend.base import Array, Backend
 
 T = TypeVar("T")
 
@@ -70,7 +70,14 @@ class Recording(ABC):
     ----------
     backend : Backend
         Whose kernels `body` calls.
+
+    Attributes
+    ----------
+    stacks_alone : bool
+        It can write down sweeps through stacks of small dense layers, and nothing else of a network.
     """
+
+    stacks_alone: ClassVar[bool] = False
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -113,6 +120,10 @@ class Recording(ABC):
             if number is not None:
                 assert value is not None
                 number.value = value
+
+    def copy(self, out: Array, source: Array) -> None:
+        """Copy an array, in the step that is being written down."""
+        out[...] = source
 
     @abstractmethod
     def _write_down(self, body: Callable[[], T]) -> T:

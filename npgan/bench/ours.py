@@ -9,7 +9,7 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.backend.random import Random
 from npgan.backend.recording import Live
-from npgan.game import Alternating, Game, Latent, Player
+from npgan.game import Alternating, Game, Latent, Player, Steps
 from npgan.game.differentiable import PLAYERS
 from npgan.layers import Conv2d, ConvTranspose2d, Dense
 from npgan.losses import get_loss
@@ -35,12 +35,12 @@ class _Given(Latent):
     z: Array
 
     def draw(self, out: Array, random: Random, stream: str, step: int | Live) -> Array:
-        out[...] = self.z
+        random.backend.copy(out, self.z)
         return out
 
 
 class Step:
-    """A D+G step by the rule that trains.
+    """A D+G step by the rule that trains, recorded where that can be done, as in training.
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ class Step:
         latent = _Given(G.input_shape)
         object.__setattr__(latent, "z", backend.asarray(z))
         self.rule = Alternating(game, player_g, player_d, latent, backend.random(0))
+        self.steps = Steps(self.rule)
         self.backend, self.x, self.count = backend, backend.asarray(x), 0
 
     def result(self) -> list[Array]:
@@ -66,16 +67,20 @@ class Step:
 
         Losses alone would not do: Adam hides a gradient's size, and a wrong one shows in them late.
         """
-        found = self.run()
+        self.run()
+        self.steps.read()
+        ((_, found),) = self.steps.known(wait=True)
         gradients = [self.backend.to_host(player.gradient) for player in (self.rule.D, self.rule.G)]
         return [np.array([found["loss_d"], found["loss_g"]]), *gradients]
 
-    def run(self) -> dict[str, float]:
+    def run(self) -> None:
         """Take a step."""
-        found = self.rule.step(self.count, lambda turn: (self.x, None))
+        self.steps.step(self.count, self._data)
         self.count += 1
         self.backend.synchronize()
-        return found
+
+    def _data(self, turn: int) -> tuple[Array, None]:
+        return self.x, None
 
 
 class Critic:

@@ -165,8 +165,7 @@ class BatchGame(DifferentiableGame):
 
     def _rscore(self, p: Pass, rx: Array | None, u: Array | None) -> Array:
         """Return ℓ'' rS for a direction of a D Pass's input and weights."""
-        ry = p.rforward(rx, rtheta=u)
-        return self._curvatures[p] * ry
+        return self._curvatures[p] * p.rforward(rx, rtheta=u)
 
     def _jvp(self, u: Pair, rows: tuple[bool, bool]) -> Pair:
         self._prepare()
@@ -181,8 +180,9 @@ class BatchGame(DifferentiableGame):
             game.on_fake.rbackward(rscore, rdtheta=out_d, accumulate=u_d is not None, rdx=False)
             self._penalty_products(u_d, rfake, out_d)
         if out_g is not None:
-            rdfake = game.judge.rbackward(self._rscore(game.judge, rfake, u_d))
-            game.fake.rbackward(rdfake, rdtheta=out_g, rdx=False)
+            both = out_d is not None and game.shares  # then on_fake's rforward was the judge's
+            rscore = self._curvatures[game.judge] * game.judge.ry if both else self._rscore(game.judge, rfake, u_d)
+            game.fake.rbackward(game.judge.rbackward(rscore), rdtheta=out_g, rdx=False)
         return self._fresh((out_d, out_g))
 
     def _vjp(self, u: Pair, columns: tuple[bool, bool]) -> Pair:
@@ -199,8 +199,6 @@ class BatchGame(DifferentiableGame):
             rdfake = rdfake if through is None or rdfake is None else rdfake + through
         moved = game.fake.rforward(rtheta=u_g)
         if u_g is not None:
-            if self._crossed is None:
-                self._cross_gradient(0)  # else the judge has not gone back to every weight
             rscore = self._rscore(game.judge, moved, None)
             rdx = game.judge.rbackward(rscore, rdtheta=out_d, accumulate=u_d is not None, rdx=out_g is not None)
             rdfake = rdx if rdfake is None or rdx is None else rdfake + rdx
@@ -238,7 +236,6 @@ class BatchGame(DifferentiableGame):
         game, (u_d, u_g) = self.game, u
         out = self.backend.empty((self.sizes[player],), self.dtype)
         if player == 0:
-            self._cross_gradient(0)  # else the judge has not gone back to every weight
             rfake = game.fake.rforward(rtheta=u_g)
             game.judge.rbackward(self._rscore(game.judge, rfake, u_d), rdtheta=out, rdx=False)
             return out

@@ -104,10 +104,17 @@ class Game:
         self.fake = G.new_pass(batch, order=order, name="fake")
         # In training D's Passes follow one another, between G's forward and its backward.
         shared = self.fake.meanwhile if order == 1 else Arena(G.backend)
-        self.on_real, self.on_fake, self.judge = (
-            D.new_pass(batch, order=order, arena=shared if order == 1 else None, name=name)
-            for name in ("on_real", "on_fake", "judge")
+        arena = shared if order == 1 else None
+        self.on_real, self.on_fake = (
+            D.new_pass(batch, order=order, arena=arena, name=name) for name in ("on_real", "on_fake")
         )
+        # At one point both losses read the same scores of the fakes; in training D moves in between.
+        self.shares = order == 2 and self.on_fake.repeatable
+        if self.shares:
+            self.judge = self.on_fake.twin("judge")
+        else:
+            self.judge = D.new_pass(batch, order=order, arena=arena, name="judge")
+        self._seen = -1  # D's version when it saw these fakes, where one time does for both
         self._dscore = G.backend.empty((batch, *D.output_shape), D.dtype)
         self._weights = G.backend.empty((batch,), D.dtype) if loss.class_weights is not None else None
         self.penalties = [Penalized(penalty, D, batch, shared) for penalty in penalties]
@@ -134,7 +141,7 @@ class Game:
 
         With ``training=False`` running statistics stay as they are, here and below.
         """
-        self.held = None
+        self.held, self._seen = None, -1
         return self.fake.forward(z, self.given(self.generator, labels), step=step, update_stats=training)
 
     def discriminator_gradient(
@@ -149,7 +156,7 @@ class Game:
         loss, dscore = self.term(self.loss.real, score, labels)
         self.score_real = self._mean(score)
         self.on_real.backward(dscore, dtheta=out, dx=False)
-        score = self.on_fake.forward(self.fake.y, condition, step=step, update_stats=training)
+        score = self._judge_fakes(self.on_fake, condition, step, training)
         value, dscore = self.term(self.loss.fake, score, labels)
         self.score_fake = self._mean(score)
         self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
@@ -169,12 +176,18 @@ class Game:
         D's weight gradients are not wanted here, and its running statistics stay: this is not D's turn.
         """
         condition = self.given(self.discriminator, labels)
-        score = self.judge.forward(self.fake.y, condition, step=step, update_stats=False)
+        score = self._judge_fakes(self.judge, condition, step, False)
         loss, dscore = self.term(self.loss.generator, score, labels)
         dfake = self.judge.backward(dscore)
         assert dfake is not None
         self.fake.backward(dfake, dtheta=out, dx=False)
         return loss
+
+    def _judge_fakes(self, p: Pass, condition: Array | None, step: Step, update_stats: bool) -> Array:
+        if self.shares and self._seen == self.discriminator.version:
+            return p.y
+        self._seen = self.discriminator.version
+        return p.forward(self.fake.y, condition, step=step, update_stats=update_stats)
 
     def term(self, term: Term, score: Array, labels: Array | None) -> tuple[Scalar, Array]:
         """Return a term of the loss and its gradient by the score, which holds until the next one."""
@@ -197,6 +210,11 @@ class Game:
     def given(network: Network, labels: Array | None) -> Array | None:
         """Return the labels for a network that reads them, None for another."""
         return labels if network.condition_shape is not None else None
+
+    @property
+    def stacked(self) -> bool:
+        """Whether all Passes are sweeps through stacks of small dense layers (see `Pass.stacked`)."""
+        return all(p.stacked for p in self._passes())
 
     def _passes(self) -> list[Pass]:
         return [self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties)]

@@ -282,10 +282,13 @@ def _arrays(player: Player) -> dict[str, Array]:
 def _reason(rule: Alternating | MiniBatches) -> str | None:
     """Return why the steps of a rule cannot be recorded, as far as can be told beforehand."""
     game = rule.game
-    if game.generator.backend.recorder is None:
+    recorder = game.generator.backend.recorder
+    if recorder is None:
         return f"the {game.generator.backend.name} backend does not record"
     if not isinstance(rule, Alternating):
         return f"the rule is {rule.rule}, and only the alternating step is recorded"
     if game.generator.backend is not game.discriminator.backend:
         return "the players were given two backends"
+    if recorder.stacks_alone and (game.penalties or not game.stacked):
+        return "steps are compiled for networks that are stacks of small dense layers, without penalties"
     return None

@@ -166,12 +166,15 @@ class Layer(ABC):
     bends : bool
         `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`. A
         subclass with a `forward` or `backward` of its own has to say so again.
+    draws : bool
+        In training `forward` draws random numbers, which are other ones in each Pass.
     """
 
     second_order: ClassVar[bool] = False
     curved: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
     bends: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

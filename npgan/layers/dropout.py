@@ -27,6 +27,8 @@ class Dropout(LinearMap):
         The fraction that is dropped, 0 <= rate < 1.
     """
 
+    draws = True
+
     def __init__(self, rate: float = 0.5) -> None:
         self.rate = _rate(rate)
 

@@ -38,10 +38,23 @@ class FirstOrder:
         arena: Arena | None,
         name: str,
         fuse: bool = True,
+        twin: FirstOrder | None = None,
     ) -> None:
         self.network, self.train, self.order, self.keep, self.name = network, train, order, keep, name
         self.arena = arena if arena is not None else Arena(network.backend)
-        self._plan = PassPlan(network, str(self), batch, order=order, keep=keep, fuse=fuse, around=self.arena.around())
+        self._fuse, self._together = fuse, (self,) if twin is None else (twin, self)  # who goes forward at once
+        if twin is not None:
+            twin._together = self._together
+        self._plan: PassPlan = PassPlan(
+            network,
+            str(self),
+            batch,
+            order=order,
+            keep=keep,
+            fuse=fuse,
+            around=self.arena.around(),
+            twin=None if twin is None else twin._plan,
+        )
         self._program, self._memory, self._ops = self._plan.program, self._plan.memory, self._plan.ops
         self.batch, self.nbytes = int(batch), self._plan.nbytes
         self.arena.reserve(network.backend, self.nbytes)
@@ -94,8 +107,9 @@ class FirstOrder:
         ShapeError, DTypeError, ConfigError
             `x` or `condition` is not what the network was declared with.
         """
-        self._bind()
-        self._ran = "nothing"
+        for each in self._together:
+            each._bind()
+            each._ran = "nothing"
         self._take(self._program.input, self._memory.values, x, "x")
         if self._program.condition is not None:
             if condition is None:
@@ -121,9 +135,10 @@ class FirstOrder:
                 raise type(error)(f"{op.where}: {error}") from None
             if self.watch is not None:
                 self.watch(op.where, "forward", {**numbered("x", f.xs), **f.w, "y": f.y})
-        self._version = self.network.version
-        self._ran = "forward"
-        self._moved, self._rvector, self._rtheta, self._rwishes = frozenset(), None, None, (False, False, False)
+        for each in self._together:
+            each._version, each._ran = self.network.version, "forward"
+            each._rwishes = (False, False, False)
+        self._set_moved(frozenset(), None, None)
         return self._y
 
     def backward(
@@ -174,7 +189,7 @@ class FirstOrder:
         wishes = (dtheta is not None, dx, dcondition)
         dtheta, views = self._weight_gradients(dtheta, "dtheta")
         self.arena.take(self)
-        self._frames.view(program.output, memory.gradients)[...] = dy
+        self.network.backend.copy(self._frames.view(program.output, memory.gradients), dy)
         sweep, frames = self._plan.backward(wishes), self._frames.paired
         if self.watch is not None:
             sweep, frames = self._plan.turns(wishes), self._frames.each
@@ -213,6 +228,16 @@ class FirstOrder:
         return self._y
 
     @property
+    def repeatable(self) -> bool:
+        """Whether `forward` is a function of its input and the weights alone: no state, nothing that is drawn."""
+        return self.network.state.size == 0 and not (self.train and any(op.layer.draws for op in self._ops))
+
+    @property
+    def stacked(self) -> bool:
+        """Whether all that it does is one sweep through a stack of small dense layers each time."""
+        return len(self._plan.forward) == 1 and isinstance(self._plan.forward[0], Tape)
+
+    @property
     def dcondition(self) -> Array:
         """The gradient of the condition; raises StalePassError where the last `backward` was not asked for it."""
         self._check_fresh()
@@ -232,6 +257,10 @@ class FirstOrder:
         network.backend.kernels.stack.run(
             tape.rows, self.batch, self._frames.flat, network.weights, along, into, tape.partials, accumulate
         )
+
+    def _set_moved(self, moved: frozenset[Value], rvector: Array | None, rtheta: Views | None) -> None:
+        for each in self._together:
+            each._moved, each._rvector, each._rtheta = moved, rvector, rtheta
 
     def _weight_gradients(self, vector: Array | None, what: str) -> tuple[Array | None, Views | None]:
         """Return what gradients are written to and its views; a copy, where the vector is not in one piece."""
@@ -256,12 +285,12 @@ class FirstOrder:
     def _take(self, value: Value, blocks: dict[Value, Block], given: Array, what: str) -> None:
         """Copy what the user gave into the Pass."""
         check_array(self, given, value.spec.shape, self._memory.dtype(value.spec), what)
-        self._frames.view(value, blocks)[...] = given
+        self.network.backend.copy(self._frames.view(value, blocks), given)
 
     def _check_fresh(self) -> None:
         if self._ran == "nothing":
             raise StalePassError(f"{self}: forward has not run")
-        if self.arena.owner is not self:
+        if self.arena.owner not in self._together:
             raise StalePassError(
                 f"{self}: its memory has been reused by {self.arena.owner}, which shares its arena; run forward again"
             )

@@ -9,7 +9,7 @@ from npgan.errors import StalePassError
 from npgan.network.checks import check_options, check_second_order
 from npgan.network.memory import Block, pack
 from npgan.network.planning import Memory, Turn, Wishes, backward_turns, rbackward_turns, unknown_gradients
-from npgan.network.program import Value
+from npgan.network.program import Program, Value
 from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
 from npgan.network.tapes import Tape
 
@@ -26,6 +26,8 @@ class PassPlan:
     ----------
     around : iterable of Block
         That the Pass's arena holds already.
+    twin : PassPlan, optional
+        Of the Pass that goes forward together with this one.
 
     Attributes
     ----------
@@ -50,9 +52,11 @@ class PassPlan:
         keep: str,
         fuse: bool,
         around: Iterable[Block],
+        twin: PassPlan | None = None,
     ) -> None:
         check_options(batch, order, keep)
-        self._where, self.program = where, network.trace(int(batch))
+        self._where, self._order = where, order
+        self.program: Program = network.trace(int(batch)) if twin is None else twin.program
         self.ops = self.program.ops
         if order == 2:
             check_second_order(self.ops)
@@ -60,8 +64,11 @@ class PassPlan:
         runs = find_stacks(self.program) if fuse else []
         self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
         calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
-        self.memory = Memory(self.program, network.dtype, order, keep == "all", slots(self.program, calls))
-        self.nbytes = pack(self.memory.blocks(), self.memory.held(), around)
+        shared = None if twin is None else twin.memory
+        when = slots(self.program, calls)
+        self.memory: Memory = Memory(self.program, network.dtype, order, keep == "all", when, shared)
+        own, around = self.memory.to_place(around)
+        self.nbytes = pack(own, self.memory.held(), around)
         self._stacks = Stacks(network, self.program, self.memory, runs)
         self.forward = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self.pairs]
         self._turns: dict[Wishes, list[Turn]] = {}
@@ -73,7 +80,9 @@ class PassPlan:
     def turns(self, wishes: Wishes) -> list[Turn]:
         """Return the operations that `Pass.backward` runs for these wishes, one by one."""
         if wishes not in self._turns:
-            self._turns[wishes] = backward_turns(self.program, self.memory, wishes)
+            # The R-maps read the gradient of every value, so with them all are found, whoever asks for what.
+            found = backward_turns(self.program, self.memory, (wishes[0] or self._order == 2, *wishes[1:]))
+            self._turns[wishes] = [turn for turn in found if wishes[0] or any(into is not None for into in turn.into)]
         return self._turns[wishes]
 
     def backward(self, wishes: Wishes) -> Sequence[Turn | Tape]:

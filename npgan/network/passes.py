@@ -6,6 +6,8 @@ Planned once, run as often as you like; nothing is allocated while it runs. Forw
 
 from __future__ import annotations
 
+from typing import Any
+
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, StalePassError
 from npgan.layers.base import Frame
@@ -29,6 +31,23 @@ class Pass(FirstOrder):
         Where set, it is called after every map of every layer as ``watch("D/3 BatchNorm", "forward", {"y": ...})``
         with the arrays that the map read or wrote: for finding a NaN, or for seeing every number.
     """
+
+    def twin(self, name: str) -> Pass:
+        """Return a Pass that goes forward together with this one, and back on its own.
+
+        What the one's `forward` and `rforward` find is the other's too, in the same memory; each has gradients and
+        their R-derivatives for itself. So two losses of one output go back side by side, and a product J u takes one
+        `rforward` for both.
+
+        Raises
+        ------
+        ConfigError
+            It is not of order 2, for which alone everything is kept, or has a twin.
+        """
+        if self.order < 2 or len(self._together) > 1:
+            raise ConfigError(f"{self}: a twin is for one of order 2 that has none, and this is {self!r}")
+        options: dict[str, Any] = {"train": self.train, "order": self.order, "keep": self.keep, "fuse": self._fuse}
+        return Pass(self.network, self.batch, arena=self.arena, name=name, twin=self, **options)
 
     def rforward(
         self, rx: Array | None = None, *, rtheta: Array | None = None, rcondition: Array | None = None
@@ -68,9 +87,11 @@ class Pass(FirstOrder):
         if rtheta is not None:
             check_array(self, rtheta, (self.network.size,), self.network.dtype, "rtheta")
             rtheta = self.network.backend.xp.ascontiguousarray(rtheta)
-        self._rvector = rtheta
-        self._rtheta = None if rtheta is None else self.network.gradient_views(rtheta)
-        self._moved = rforward_active(program, rx is not None, rtheta is not None, rcondition is not None)
+        self._set_moved(
+            rforward_active(program, rx is not None, rtheta is not None, rcondition is not None),
+            rtheta,
+            None if rtheta is None else self.network.gradient_views(rtheta),
+        )
         sweep = self._plan.rforward(self._moved, rtheta is not None)
         for i in sweep if self.watch is None else range(len(self._ops)):
             if isinstance(i, Tape):
@@ -165,6 +186,14 @@ class Pass(FirstOrder):
             if wish and value is not None:
                 self._zero_unless(value in written, value, memory.rgradients)
         return self._frames.view(program.input, memory.rgradients) if rdx else None
+
+    @property
+    def ry(self) -> Array:
+        """The R-derivative of the output, of the last `rforward`; raises StalePassError where there is none."""
+        self._check_second_order()
+        if self._program.output.root not in self._moved:
+            raise StalePassError(f"{self}: the output has no R-derivative; run rforward along something that moves it")
+        return self._frames.view(self._program.output, self._memory.rvalues)
 
     @property
     def rdcondition(self) -> Array:

@@ -8,7 +8,7 @@ read, and blocks that never live together share memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,10 +82,18 @@ class Memory:
         Of each operation.
     scratch : list of tuple of dict of str to Block
         Of each operation and each of its maps, in the order of their times.
+    twin : Memory, optional
+        Another Pass's, whose `values`, `saved` and `rvalues` are this one's too.
     """
 
     def __init__(
-        self, program: Program, dtype: np.dtype[Any], order: int, keep_all: bool, slots: Sequence[int]
+        self,
+        program: Program,
+        dtype: np.dtype[Any],
+        order: int,
+        keep_all: bool,
+        slots: Sequence[int],
+        twin: Memory | None = None,
     ) -> None:
         self._program, self._dtype, self._order, self._slots = program, dtype, order, slots
         self.flow = Flow(program)
@@ -99,11 +107,17 @@ class Memory:
         self.scratch: list[tuple[dict[str, Block], ...]] = []
         self._pause = n = len(set(slots))
         self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
-        self._plan_values(n)
+        self._plan_scratch(n)
+        if twin is None:
+            self._plan_values(n)
+        else:
+            self.values, self.saved, self.rvalues = twin.values, twin.saved, twin.rvalues
+        self._twin = twin
         if order >= 1:
             self._plan_gradients(self.gradients, self.partial, 2 * n)
         if order == 2:
-            self._plan_rvalues(n)
+            if twin is None:
+                self._plan_rvalues(n)
             self._plan_gradients(self.rgradients, self.rpartial, 4 * n)
         if keep_all:
             _live_on(self.blocks(), END)
@@ -117,6 +131,13 @@ class Memory:
         groups += [self.rvalues, self.rgradients, self.rpartial]
         groups += [scratch for maps in self.scratch for scratch in maps]
         return [*(block for group in groups for block in group.values()), *self._saved_blocks()]
+
+    def to_place(self, around: Iterable[Block]) -> tuple[list[Block], list[Block]]:
+        """Return the blocks that have no place yet, and what they must leave alone: `around`, and all of the twin's."""
+        placed = [] if self._twin is None else self._twin.blocks()
+        taken = set(placed)
+        own = [block for block in self.blocks() if block not in taken]
+        return own, [*around, *(replace(block, first=BEGIN, last=END) for block in placed)]
 
     def held(self) -> list[Block]:
         """Return the blocks that hold something in the pause, or after it all."""
@@ -157,6 +178,11 @@ class Memory:
             if "y" in op.plan.keeps:
                 self.values[op.output].alive(back)
             self.saved.append({name: self._block(spec, i, back) for name, spec in op.plan.saved.items()})
+        for value in self._border:  # the user reads the output, and a replay reads the inputs
+            self.values[value].alive(END)
+
+    def _plan_scratch(self, n: int) -> None:
+        for i, op in zip(self._slots, self._program.ops, strict=True):
             # Scratch holds nothing between two maps, so each map has its own, and shares its place with whatever.
             times = (i, 2 * n - i, 2 * n + 1 + i, 4 * n - i)[: (1, 2, 4)[self._order]]
             specs = [op.plan.scratch] * 2 + [{**op.plan.scratch, **op.plan.rscratch}] * 2
@@ -166,8 +192,6 @@ class Memory:
                     for time, group in zip(times, specs, strict=False)
                 )
             )
-        for value in self._border:  # the user reads the output, and a replay reads the inputs
-            self.values[value].alive(END)
 
     def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], last: int) -> None:
         ops = self._program.ops

@@ -7,7 +7,7 @@ from npgan.errors import ConfigError, NonFiniteError, SecondOrderError, ShapeErr
 from npgan.game import Game
 from npgan.layers import Dense, Layer, Plan
 from npgan.losses import LOSSES
-from npgan.network import Network
+from npgan.network import Network, Pass
 from npgan.penalties import get_penalty
 
 PENALTIES = [[], ["r1"], ["r2"], ["wgan-gp"], ["zero-centred"], ["dragan"], ["gradient-norm"], ["r1", "wgan-gp"]]
@@ -140,14 +140,18 @@ def test_several_batches_share_a_game(table):
     np.testing.assert_array_equal(one.jvp(u), expected[0])
 
 
-def test_order_of_calls_does_not_matter(table):
-    made = table("conv", "non-saturating", order=2, penalties=["zero-centred"])
+@pytest.mark.parametrize("name", ["dense", "conv"])  # D has nothing of its own beside weights, and it has
+def test_order_of_calls_does_not_matter(table, name):
+    made = table(name, "non-saturating", order=2, penalties=["zero-centred"])
+    assert made.game.shares == (name == "dense")
     u = np.random.default_rng(0).normal(size=made.field().size)
     calls = {
         "jvp": lambda f: f.jvp(u),
         "vjp": lambda f: f.vjp(u),
         "cross": lambda f: f.cross_gradient(),
         "gradient": lambda f: f.gradient(),
+        "one": lambda f: f.gradient("G"),
+        "moved": lambda f: (f.load(f.theta), f.gradient("G"))[1],
         "block": lambda f: f.block_jvp("G", "D", u[: f.sizes[0]]),
         "back": lambda f: f.block_vjp("D", "G", u[: f.sizes[0]]),
     }
@@ -176,6 +180,34 @@ def test_a_product_stays_when_another_is_made(table):
     field.gradient(), field.cross_gradient()
     for a, b in zip(first, kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_fakes_are_judged_once(table, monkeypatch):
+    """Both losses read the same scores: the second one's forward pass, and rforward, are the first one's."""
+    made = table("relu", "non-saturating", order=2)
+    calls = {"forward": [], "rforward": []}
+
+    def listen(name):
+        run = getattr(Pass, name)
+
+        def listening(p, *args, **options):
+            calls[name].append(str(p))
+            return run(p, *args, **options)
+
+        monkeypatch.setattr(Pass, name, listening)
+
+    for name in calls:
+        listen(name)
+    field = made.field()
+    expected = ["G.fake", "D.on_real", "D.on_fake"]
+    field.jvp(np.ones(field.size))
+    assert calls == {"forward": expected, "rforward": expected}
+    with field.write("D") as theta:
+        theta *= 1.5
+    field.gradient("G")
+    assert calls["forward"] == [*expected, "D.judge"]
+    alone = Game(made.G.clone(), made.D.clone(), made.loss, len(made.x)).on(made.x, made.z)
+    np.testing.assert_array_equal(field.gradient(), alone.gradient())
 
 
 def test_views_of_vectors_are_made_once(table, monkeypatch):

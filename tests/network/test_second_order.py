@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, SecondOrderError, StalePassError
-from npgan.layers import ConcatCondition, Conv2d, Dense, Flatten, Layer, Parallel, Plan, Residual, Skip
+from npgan.layers import ConcatCondition, Conv2d, Dense, Embedding, Flatten, Layer, Parallel, Plan, Residual, Skip, Tanh
 from npgan.network import Network
 
 H = 1e-20
@@ -134,6 +134,74 @@ class First(Layer):
 
     def backward(self, f):
         f.dx[...] = f.dy
+
+
+def test_twins_go_forward_together_and_back_on_their_own(setup):
+    p, alone = setup.network.new_pass(setup.batch, order=2), setup.network.new_pass(setup.batch, order=2)
+    twin = p.twin("twin")
+    assert p.nbytes < twin.nbytes < 2 * p.nbytes
+    assert twin.arena.nbytes == twin.nbytes
+    real, dy = setup.condition_shape is not None, setup.at["dy"]
+    for first, second in ((p, twin), (twin, p)):
+        first.forward(setup.at["x"], setup.condition)
+        np.testing.assert_array_equal(second.y, alone.forward(setup.at["x"], setup.condition))
+        first.backward(2 * dy, dcondition=real)
+        second.backward(dy, dcondition=real)
+        first.rforward(setup.along["x"], rtheta=setup.along["theta"])
+        alone.backward(dy, dcondition=real)
+        ry = alone.rforward(setup.along["x"], rtheta=setup.along["theta"])
+        np.testing.assert_array_equal(second.ry, ry)
+        expected, found, double = (np.zeros(setup.network.size) for _ in range(3))
+        rdx = alone.rbackward(setup.along["dy"], rdtheta=expected)
+        np.testing.assert_array_equal(second.rbackward(setup.along["dy"], rdtheta=found), rdx)
+        np.testing.assert_array_equal(found, expected)
+        first.rbackward(2 * setup.along["dy"], rdtheta=double)
+        np.testing.assert_array_equal(double, 2 * expected)
+
+
+def test_what_a_twin_refuses():
+    network = Network([Dense(3)], (2,), dtype="float64")
+    with pytest.raises(ConfigError, match="is for one of order 2"):
+        network.new_pass(2).twin("b")
+    p = network.new_pass(2, order=2)
+    twin = p.twin("b")
+    for each in (p, twin):
+        with pytest.raises(ConfigError, match="that has none"):
+            each.twin("c")
+    with pytest.raises(StalePassError, match="forward has not run"):
+        twin.backward(np.ones((2, 3)))
+    p.forward(np.ones((2, 2)))
+    twin.backward(np.ones((2, 3)))
+    with pytest.raises(StalePassError, match="has no R-derivative"):
+        twin.ry  # noqa: B018
+    p.forward(np.ones((2, 2)))
+    with pytest.raises(StalePassError, match="none has run since forward"):
+        twin.rbackward()
+
+
+def test_every_gradient_is_known_to_the_r_maps():
+    """Of what only weights are below, too: backward finds it, without the weights' own gradient."""
+    network = Network(
+        [ConcatCondition(Embedding(3, 2)), Dense(3), Tanh(), Dense(1)], (2,), dtype="float64", condition_shape=()
+    )
+    p = network.new_pass(2, order=2)
+    draw = np.random.default_rng(0)
+    x, labels, dy, u = (
+        draw.normal(size=(2, 2)),
+        np.array([0, 2]),
+        draw.normal(size=(2, 1)),
+        draw.normal(size=network.size),
+    )
+    found, expected = np.zeros(network.size), np.zeros(network.size)
+    p.forward(x, labels)
+    p.backward(dy, dtheta=np.zeros(network.size))
+    p.rforward(rtheta=u)
+    p.rbackward(rdtheta=expected)
+    p.forward(x, labels)
+    p.backward(dy)
+    p.rforward(rtheta=u)
+    p.rbackward(rdtheta=found)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_what_is_refused():

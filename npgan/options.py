@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -98,7 +99,7 @@ def number(
     """
     try:
         found = math.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if math.isfinite(found) and least <= found <= most and above < found < below:
         return found
@@ -115,7 +116,8 @@ def whole(what: str, value: Any, *, least: int = 0) -> int:
     ConfigError
         Not a whole number, or below `least`.
     """
-    found = number(what, value, least=least)
-    if not found.is_integer():
-        raise ConfigError(f"{what} is {value!r}, expected a whole number")
-    return int(found)
+    with suppress(ConfigError):
+        found = number(what, value, least=least)
+        if found.is_integer():
+            return int(value) if hasattr(value, "__index__") else int(found)  # a float has 53 bits
+    raise ConfigError(f"{what} is {value!r}, expected a whole number from {least}")

@@ -47,6 +47,11 @@ def test_number_and_whole():
     for value, bounds in bad:
         with pytest.raises(ConfigError, match=r"x is .* expected a finite number"):
             number("x", value, **bounds)
-    for value in (1.5, -1, "2"):
-        with pytest.raises(ConfigError, match="n is"):
+    assert whole("seed", 2**53 + 1) == 2**53 + 1  # which no float is
+    for value in (1.5, -1, "2", math.nan, True, 10**400):
+        with pytest.raises(ConfigError, match=r"n is .*, expected a whole number from 0"):
             whole("n", value)
+    with pytest.raises(ConfigError, match="k is 0, expected a whole number from 1"):
+        whole("k", 0, least=1)
+    with pytest.raises(ConfigError, match="expected a finite number"):
+        number("x", 10**400)

@@ -68,7 +68,9 @@ class GradientPenalty:
             object.__setattr__(
                 self, option, number(f"penalty {self.name}: {option}", getattr(self, option), least=least)
             )
-        whole(f"penalty {self.name}: every", self.every, least=1)
+        object.__setattr__(self, "every", whole(f"penalty {self.name}: every", self.every, least=1))
+        if not isinstance(self.one_sided, bool):
+            raise ConfigError(f"penalty {self.name}: one_sided is {self.one_sided!r}, expected true or false")
         if isinstance(self.norm, bool) or not isinstance(self.norm, int | float) or not self.norm >= 1.0:
             raise ConfigError(f"penalty {self.name}: norm is {self.norm!r}, expected 1 to infinity")
 

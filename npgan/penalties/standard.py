@@ -9,14 +9,14 @@ from npgan.options import make, number
 from npgan.penalties.base import GradientPenalty
 
 
-def wgan_gp(*, weight: float = 10.0, target: float = 1.0, one_sided: bool = False, **others: Any) -> GradientPenalty:
+def wgan_gp(*, weight: float = 10.0, target: float = 1.0, one_sided: bool = False, every: int = 1) -> GradientPenalty:
     """weight · mean (‖∇D(x̂)‖ - target)² between real and fake (Gulrajani et al. 2017, equation 3).
 
     One-sided (section 4 there, and Petzka et al. 2018): only norms above the target are charged.
     """
     paper = "Gulrajani et al. 2017, Improved training of Wasserstein GANs, equation 3"
     return GradientPenalty(
-        "wgan-gp", paper, "interpolates", weight=weight, target=target, one_sided=one_sided, **others
+        "wgan-gp", paper, "interpolates", weight=weight, target=target, one_sided=one_sided, every=every
     )
 
 
@@ -48,14 +48,23 @@ def dragan(*, weight: float = 10.0, target: float = 1.0, noise: float = 0.5, eve
 
 
 def gradient_norm(
-    *, weight: float = 10.0, target: float = 1.0, norm: float = 2.0, points: str = "interpolates", **others: Any
+    *,
+    weight: float = 10.0,
+    target: float = 1.0,
+    norm: float = 2.0,
+    points: str = "interpolates",
+    one_sided: bool = False,
+    noise: float = 0.5,
+    every: int = 1,
 ) -> GradientPenalty:
     """weight · mean (‖∇D(x̂)‖_p - target)² for any p (Adler and Lunz 2018, "Banach Wasserstein GAN", section 3).
 
     A critic that is 1-Lipschitz in the Lq norm has ‖∇D‖_p ≤ 1 with 1/p + 1/q = 1.
     """
     paper = "Adler and Lunz 2018, Banach Wasserstein GAN, section 3"
-    return GradientPenalty("gradient-norm", paper, points, weight=weight, target=target, norm=norm, **others)
+    return GradientPenalty(
+        "gradient-norm", paper, points, weight, target, norm, one_sided=one_sided, noise=noise, every=every
+    )
 
 
 def _half(name: str, gamma: float) -> float:

@@ -22,6 +22,18 @@ def test_defaults(name):
     assert penalty.paper
 
 
+@pytest.mark.parametrize("name", PENALTIES)
+def test_each_may_be_lazy(name):
+    assert get_penalty(name, every=4.0).every == 4
+    assert isinstance(get_penalty(name, every=4.0).every, int)
+
+
+def test_every_option_of_the_norm():
+    options = {"weight": 2.0, "target": 0.5, "norm": 1.0, "points": "perturbed", "one_sided": True, "noise": 0.1}
+    penalty = get_penalty("gradient-norm", every=3, **options)
+    assert {name: getattr(penalty, name) for name in options} == options
+
+
 def test_r1_is_half_gamma():
     assert get_penalty("r1", gamma=3.0).weight == 1.5
 

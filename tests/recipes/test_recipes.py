@@ -161,7 +161,7 @@ def test_classes_that_are_missing():
     [
         ({"chanels": 3}, r"no setting model\.chanels; did you mean channels\? \(there are channels, slope\)"),
         ({"zzz": 3}, r"no setting model\.zzz \(there are channels, slope\)"),
-        ({"channels": 0}, r"model\.channels is 0, expected a finite number from 1"),
+        ({"channels": 0}, r"model\.channels is 0, expected a whole number from 1"),
         ({"channels": 6.5}, r"model\.channels is 6.5"),
         ({"channels": "64"}, r"model\.channels is '64'"),
         ({"channels": True}, r"model\.channels is True"),

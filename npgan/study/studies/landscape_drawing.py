@@ -26,9 +26,8 @@ def draw_landscape(found: Any) -> dict[str, Figure]:
     """Return the figures: the slices of both losses, and the path angles."""
     from matplotlib.colors import BoundaryNorm
 
-    figure = new_figure(
-        4.6 * len(found.slices), 8.4, "Slices of both losses; arrows: where the players go; orange: the run"
-    )
+    title = "Slices of both losses, colours by rank; arrows: where the players go; orange: the run"
+    figure = new_figure(4.6 * len(found.slices), 8.4, title)
     rows = figure.subplots(2, len(found.slices), squeeze=False)
     for k, each in enumerate(found.slices):
         for axes, values, player in ((rows[0, k], each.loss_d, "D"), (rows[1, k], each.loss_g, "G")):
@@ -39,6 +38,7 @@ def draw_landscape(found: Any) -> dict[str, Figure]:
             filled = axes.contourf(*each.axes, values.T, levels=levels, cmap=SEQUENTIAL, norm=norm)
             bar = figure.colorbar(filled, ax=axes, ticks=levels[:: max(1, len(levels) // 5)], format="%.4g")
             bar.ax.tick_params(labelsize=9)
+            bar.set_label(f"loss of {player}", fontsize=10)
             lengths = np.linalg.norm(each.arrows, axis=2)
             unit = each.arrows / np.where(lengths > 0, lengths, 1.0)[..., None]
             a, b = np.meshgrid(*each.coarse, indexing="ij")
@@ -48,8 +48,10 @@ def draw_landscape(found: Any) -> dict[str, Figure]:
             axes.locator_params(nbins=5)
             axes.set_xlim(each.axes[0][0], each.axes[0][-1])
             axes.set_ylim(each.axes[1][0], each.axes[1][-1])
-            part = each.part_d[0], each.part_d[1]
-            x, y = (f"{word} direction (D's part {p:.0%})" for word, p in zip(("first", "second"), part, strict=True))
+            x, y = (
+                f"{word} direction, weights (D's part {part:.0%})"
+                for word, part in zip(("first", "second"), each.part_d, strict=True)
+            )
             styled(axes, f"loss of {player}: {each.name}", x, y, grid=False)
     lines = new_figure(14, 5.2, f"The field on the line from a checkpoint (0) to step {found.steps[-1]:,} (1)")
     together, players, norm_axes = lines.subplots(1, 3)

@@ -40,6 +40,7 @@ class CupyBackend(Backend):
     """
 
     name = "gpu"
+    fuses = True
     recorder = CudaGraph
 
     def __init__(self, compute: str = "float32") -> None:

@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ class OnDevice:
 
     def __init__(self, module, xp):
         self.module, self.xp = module, xp
+        self.on_host = {"tape"}  # what the launcher reads itself
 
     def __getattr__(self, name):
         function = getattr(self.module, name)
@@ -21,7 +24,8 @@ class OnDevice:
                     on_device[id(value)] = value, self.xp.asarray(np.ascontiguousarray(value).reshape(value.shape))
                 return on_device[id(value)][1]
 
-            found = function(*map(up, args), **{key: up(value) for key, value in kwargs.items()})
+            given = inspect.signature(function).bind(*args, **kwargs).arguments
+            found = function(**{key: value if key in self.on_host else up(value) for key, value in given.items()})
             for host, device in on_device.values():
                 if host.flags.writeable:
                     host[...] = self.xp.asnumpy(device)

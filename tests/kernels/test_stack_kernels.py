@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgan.backend import threads
-from npgan.kernels.stack import cpu, reference
+from npgan.kernels.stack import cpu, gpu, reference
 from npgan.kernels.stack.tape import WIDTH, Code, Column
 
 
@@ -76,10 +76,12 @@ def tapes(draw):
     return tape
 
 
+@pytest.mark.parametrize("version", [cpu, gpu], ids=["cpu", "gpu"], indirect=True)
 @given(tape=tapes(), shares=st.sampled_from([1, 2, 3]), accumulate=st.booleans())
 @settings(max_examples=60)
-def test_the_compiled_reader_reads_as_the_plain_one(tape, shares, accumulate):
-    memory, target = tape.run(cpu, min(shares, tape.samples), accumulate)
+def test_the_compiled_reader_reads_as_the_plain_one(version, tape, shares, accumulate):
+    shares = min(shares, tape.samples) if version is cpu else 1
+    memory, target = tape.run(version, shares, accumulate)
     expected_memory, expected_target = tape.run(reference, 1, accumulate)
     few = np.finfo(tape.dtype).eps * 2000 * tape.samples
     np.testing.assert_allclose(memory, expected_memory, rtol=few, atol=few)
@@ -115,8 +117,8 @@ def test_several_threads_of_the_user(work):
                     np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("module", [cpu, reference])
-def test_what_is_not_finite_stays_visible(module):
+@pytest.mark.parametrize("version", [cpu, gpu, reference], indirect=True)
+def test_what_is_not_finite_stays_visible(version):
     tape = Tape(1, "float64", 0)
     x, zero = np.array([np.nan, np.inf, -np.inf, -1.0, 2.0]), np.zeros(0)
     n = x.size
@@ -127,7 +129,7 @@ def test_what_is_not_finite_stays_visible(module):
     rows[0, [Column.OUT, Column.IN]] = n, 0
     rows[1, [Column.OUT, Column.IN, Column.OTHER]] = 3 * n, 2 * n, n
     memory[:n], memory[2 * n : 3 * n] = x, 1
-    module.run(rows, 1, memory, np.zeros(1), zero, zero, np.zeros((0, 0)), False)
+    version.run(rows, 1, memory, np.zeros(1), zero, zero, np.zeros((0, 0)), False)
     np.testing.assert_array_equal(memory[n : 2 * n], [np.nan, np.inf, 0, 0, 2])
     np.testing.assert_array_equal(memory[3 * n :], [np.nan, 1, 0.5, 0.5, 1])
 
@@ -141,3 +143,36 @@ def test_how_it_is_divided(monkeypatch):
         3,
     ]
     assert threads.thread_count() >= 1
+
+
+def test_a_sum_comes_before_what_overwrites_what_it_reads():
+    tape = Tape(3, "float32", 0)
+    first = tape.add(Code.WEIGHT, 1, 4, 5, tape.piece("target", 20))
+    tape.add(Code.BEND, 1, 0, 5, -1)
+    tape.add(Code.UNBEND, 1, 0, 5, tape.piece("target", 5))
+    assert [(len(rows), len(sums)) for rows, sums in gpu._divide(np.array(tape.rows), 3)] == [(2, 2)]
+    tape.add(Code.BEND, 1, 0, 4, -1, out=first[Column.IN] + 11)  # its last element
+    assert [(len(rows), len(sums)) for rows, sums in gpu._divide(np.array(tape.rows), 3)] == [(2, 2), (1, 0)]
+    tape.rows[-1][Column.OUT] += 1
+    assert len(gpu._divide(np.array(tape.rows), 3)) == 2  # the other factor's first
+
+
+def test_what_clears_a_place_leaves_it_to_what_adds_there(cupy):
+    tape = Tape(2, "float64", 0)
+    place = tape.piece("target", 6)
+    tape.add(Code.ZERO, 1, 0, 6, place)
+    tape.add(Code.WEIGHT, 1, 2, 3, place, again=True)
+    alone = tape.piece("target", 40)
+    tape.add(Code.ZERO, 1, 0, 40, alone)
+    tape.piece("theta", 1)
+    from npgan.kernels.stack import gpu as module
+
+    rows, memory = np.array(tape.rows), np.random.default_rng(0).normal(size=tape.memory)
+    for accumulate in (False, True):
+        target = np.ones(46)
+        expected = target.copy()
+        reference.run(rows, 2, memory.copy(), np.zeros(1), np.zeros(0), expected, np.zeros((0, 46)), accumulate)
+        on_device = cupy.asarray(target)
+        arrays = (cupy.asarray(memory), cupy.zeros(1), cupy.zeros(0), on_device, cupy.zeros((0, 46)))
+        module.run(rows, 2, *arrays, accumulate)
+        np.testing.assert_allclose(on_device.get(), expected, rtol=1e-12)

@@ -23,6 +23,7 @@ __device__ inline void columns_product(REAL *out, const REAL *in, const REAL *w,
         Index column = first + threadIdx.x % wide;
         REAL sum[TOGETHER] = {0, 0, 0, 0};
         if (column < n)
+#pragma unroll 8  // so that many reads are on their way at once
             for (Index i = part; i < k; i += groups) {
                 REAL weight = w[i * n + column];
                 for (int r = 0; r < TOGETHER; r++)
@@ -48,6 +49,7 @@ __device__ inline void rows_product(REAL *out, const REAL *in, const REAL *w, In
         Index column = first + threadIdx.x / deep;
         REAL sum[TOGETHER] = {0, 0, 0, 0};
         if (column < n)
+#pragma unroll 8
             for (Index i = lane; i < k; i += deep) {
                 REAL weight = w[column * k + i];
                 for (int r = 0; r < TOGETHER; r++)
@@ -96,7 +98,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) run_rows(const Index *tape
 // The instructions that sum over samples. A tile is (first instruction, their number, first of k, first of n): a part of a
 // target, and all that is written there, one after the other.
 #define TILE 16
-#define DEEP 32
+#define DEEP (512 / (int)sizeof(REAL))  // rows at a time
 extern "C" __global__ void run_sums(const Index *tape, const Index *tiles, Index samples, const REAL *memory, REAL *target,
                                     Index accumulate) {
     __shared__ REAL left[DEEP][TILE + 1], right[DEEP][TILE + 1];

@@ -61,9 +61,7 @@ class Normalization(Layer):
         view = self._view(f.x.shape)
         x, inv_std = f.x.reshape(view), f.saved["inv_std"]
         self._statistics(f, x, f.saved["mean"], inv_std)  # the variance is made where inv_std will lie
-        f.xp.add(inv_std, self.eps, out=inv_std)
-        f.xp.sqrt(inv_std, out=inv_std)
-        f.xp.divide(1.0, inv_std, out=inv_std)
+        f.k.normalization.settle(inv_std, f.saved["mean"], self.eps, *self._running(f, x.shape[1]))
         gain, bias = self._affine(f.w)
         f.k.normalization.normalize(f.y.reshape(view), x, f.saved["mean"], inv_std, gain, bias, f.slope)
 
@@ -124,6 +122,10 @@ class Normalization(Layer):
         """Write mean and var (G, C) of x (G, R, C)."""
         f.k.normalization.statistics(mean, var, f.scratch["sums"], x)
 
+    def _running(self, f: Frame, r: int) -> tuple[Any, ...]:
+        """Return what the kernel takes to update running statistics, from r values a channel; nothing for none."""
+        return ()
+
     def _constant(self, f: Frame) -> bool:
         """Return whether the statistics do not depend on x."""
         return False
@@ -179,7 +181,7 @@ class BatchNorm(Normalization):
             {"running_mean": State(channels, 0.0), "running_var": State(channels, 1.0)},
             plan.keeps,
             plan.saved,
-            {**plan.scratch, "step": Spec(channels)},
+            plan.scratch,
             plan.rscratch,
         )
 
@@ -204,11 +206,11 @@ class BatchNorm(Normalization):
                 "train on a larger batch, or run a Pass with train=False"
             )
         super()._statistics(f, x, mean, var)
-        if f.update_stats:
-            for running, new, weight in (("running_mean", mean, 1.0), ("running_var", var, r / (r - 1))):
-                f.xp.multiply(new[0], self.momentum * weight, out=f.scratch["step"])
-                f.state[running] *= 1.0 - self.momentum
-                f.state[running] += f.scratch["step"]
+
+    def _running(self, f: Frame, r: int) -> tuple[Any, ...]:
+        if not (f.train and f.update_stats):
+            return ()
+        return f.state["running_mean"], f.state["running_var"], self.momentum, r / (r - 1)
 
 
 class InstanceNorm(Normalization):

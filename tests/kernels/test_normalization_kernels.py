@@ -70,6 +70,29 @@ def test_versions_share_names_and_signatures():
 
 
 @versions
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_settling(version, groups, dtype):
+    rng = np.random.default_rng(0)
+    var, mean = np.abs(rng.normal(size=(2, groups, 37))).astype(dtype)
+    running_mean, running_var = rng.normal(size=(2, 37)).astype(dtype)
+    var[0, 5] = np.nan
+    few = {"rtol": 4 * np.finfo(dtype).eps, "atol": 4 * np.finfo(dtype).eps}
+    inv_std, expected = var.copy(), 1 / np.sqrt(var.astype(float) + 0.01)
+    version.settle(inv_std, mean, 0.01)
+    np.testing.assert_allclose(inv_std, expected, **few)
+    if groups > 1:
+        return
+    moved_mean, moved_var, inv_std = 0.7 * running_mean + 0.3 * mean[0], 0.7 * running_var + 0.36 * var[0], var.copy()
+    before = mean.copy()
+    version.settle(inv_std, mean, 0.01, running_mean, running_var, 0.3, 1.2)
+    np.testing.assert_allclose(inv_std, expected, **few)
+    np.testing.assert_allclose(running_mean, moved_mean, **few)
+    np.testing.assert_allclose(running_var, moved_var, **few)
+    np.testing.assert_array_equal(mean, before)
+
+
+@versions
 @given(problem=problems())
 def test_forward_is_the_formula_in_loops(version, problem):
     x, gain, rng = problem

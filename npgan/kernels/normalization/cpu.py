@@ -8,6 +8,8 @@ the compiler knows to begin at 0 is one that it can vectorise.
 
 from __future__ import annotations
 
+import numpy as np
+
 from npgan.backend.base import Array, Shape
 from npgan.backend.threads import over_samples
 from npgan.kernels.normalization import cpu_channels as channels
@@ -66,6 +68,26 @@ def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
         parts, (g, r, c) = scratch[: _parts(x.shape)].reshape(2, -1, x.shape[2]), x.shape
         over_samples(channels.block_statistics, parts.shape[1], 2 * x.size, parts, x.reshape(-1, c), g)
         over_samples(channels.statistics, mean.size, parts.size, mean, var, parts, r)
+
+
+def settle(
+    inv_std: Array,
+    mean: Array,
+    eps: float,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.0,
+    unbiased: float = 1.0,
+) -> None:
+    """Make of a variance in inv_std (G, C) 1 / sqrt(var + eps), and running statistics; a channel takes no time."""
+    if running_mean is not None and running_var is not None:
+        running_mean *= 1.0 - momentum
+        running_mean += momentum * mean[0]
+        running_var *= 1.0 - momentum
+        running_var += (momentum * unbiased) * inv_std[0]
+    np.add(inv_std, eps, out=inv_std)
+    np.sqrt(inv_std, out=inv_std)
+    np.divide(1.0, inv_std, out=inv_std)
 
 
 def normalize(

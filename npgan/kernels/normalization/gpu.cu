@@ -67,6 +67,20 @@ extern "C" __global__ void statistics(Work *work, REAL *mean, REAL *var, const R
         x);
 }
 
+// var in inv_std (n,) -> 1 / sqrt(var + eps), and running statistics where there are any: then n is their number
+extern "C" __global__ void settle(REAL *inv_std, const REAL *mean, REAL *running_mean, REAL *running_var, double eps,
+                                  double momentum, double unbiased, Index n) {
+    REAL kept = 1 - momentum, added = momentum, added_var = momentum * unbiased, least = eps;
+    EACH(i, n) {
+        REAL var = inv_std[i];
+        if (running_mean) {
+            running_mean[i] = running_mean[i] * kept + added * mean[i];
+            running_var[i] = running_var[i] * kept + added_var * var;
+        }
+        inv_std[i] = 1 / sqrt(var + least);
+    }
+}
+
 extern "C" __global__ void normalize(REAL *y, const REAL *x, FRAME) {
     Frame f = FRAME_OF;
     map_places(

@@ -27,6 +27,20 @@ def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
     _sum(x, "statistics", 2, x.shape, mean, var, x, *x.shape)
 
 
+def settle(
+    inv_std: Array,
+    mean: Array,
+    eps: float,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.0,
+    unbiased: float = 1.0,
+) -> None:
+    """Make of a variance in inv_std (G, C) 1 / sqrt(var + eps), and running statistics: one launch for all of it."""
+    numbers = (float(eps), float(momentum), float(unbiased), inv_std.size)
+    _each(inv_std, "settle", inv_std, mean, running_mean, running_var, *numbers)
+
+
 def normalize(
     y: Array,
     x: Array,

@@ -58,6 +58,30 @@ def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
     var[...] = (centred * centred).mean(axis=1)
 
 
+def settle(
+    inv_std: Array,
+    mean: Array,
+    eps: float,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.0,
+    unbiased: float = 1.0,
+) -> None:
+    """Make of a variance in inv_std (G, C) 1 / sqrt(var + eps).
+
+    With running_mean and running_var (C,), G = 1, also running <- (1 - momentum) running + momentum new, where the new
+    variance is `unbiased` times the one that was given.
+    """
+    if running_mean is not None and running_var is not None:
+        running_mean *= 1.0 - momentum
+        running_mean += momentum * mean[0]
+        running_var *= 1.0 - momentum
+        running_var += (momentum * unbiased) * inv_std[0]
+    np.add(inv_std, eps, out=inv_std)
+    np.sqrt(inv_std, out=inv_std)
+    np.divide(1.0, inv_std, out=inv_std)
+
+
 def normalize(
     y: Array,
     x: Array,

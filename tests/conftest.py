@@ -33,8 +33,17 @@ def no_gpu():
         return f"CUDA says: {error}"
 
 
+def _on_device(item):
+    """Return whether a test is on a GPU where there is one, and on the emulator where there is none."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "cupy" in item.fixturenames or any(getattr(each, "__name__", "").endswith(".gpu") for each in given)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     for item in items:
+        if _on_device(item):
+            item.add_marker(pytest.mark.device)
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: run with --slow"))
         if item.get_closest_marker("peer") and find_spec("torch") is None:

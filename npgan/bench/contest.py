@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from npgan.backend.base import Array
+from npgan.backend.base import Array, Backend
 from npgan.bench.results import COMPILED, JAX, NHWC, OURS, REFERENCE, TORCH, Row, Sample
 from npgan.bench.timing import interleaved
 
@@ -22,6 +22,11 @@ It is so large as rounding decides on which side of a kink a unit is, and in whi
 weight whose gradient is nearly 0: both change the gradients that come after, for everybody.
 """
 
+
+ROUNDED = {"tf32": 0.1, "bf16": 0.4}
+"""The same where products round their factors: to 10 or 7 bits of mantissa, each framework at places of its own."""
+BURST = 20
+"""Works that are asked of a GPU one after the other before it is waited for: in a training nobody waits for a step."""
 
 _GRADIENT = "gradient"
 
@@ -37,7 +42,7 @@ class Contestant(Protocol):
         """Do it once and return arrays on which all must agree, on the host."""
 
     def run(self) -> object:
-        """Do it once, and return when it is done: this is timed."""
+        """Do it once, or `burst` times where there is such an attribute, and return when it is done: this is timed."""
 
 
 Makers = Mapping[str, Callable[[], Contestant]]
@@ -103,7 +108,38 @@ class Work:
     gradient: Callable[[str], Contestant] | None = None
 
 
-def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], object]) -> tuple[Row, tuple[float, ...]]:
+def own(
+    backend: Backend, small: bool, make: Callable[[str | Backend], Contestant]
+) -> dict[str, Callable[[], Contestant]]:
+    """Return the makers of npgan's contestants: here, and on plain NumPy, which beside a GPU is asked for checks alone.
+
+    Parameters
+    ----------
+    backend : Backend
+    small : bool
+        It is for a check.
+    make : callable
+        Makes one on a backend.
+    """
+    ours: dict[str, Callable[[], Contestant]] = {OURS: partial(make, backend)}
+    return ours if backend.name == "gpu" and not small else ours | {REFERENCE: partial(make, "reference")}
+
+
+def where(backend: Backend) -> str:
+    """Return a backend's name with what it computes in, as `get_backend` takes it: ``"gpu:tf32"``."""
+    compute = getattr(backend, "compute", "float32")
+    return backend.name if compute == "float32" else f"{backend.name}:{compute}"
+
+
+def burst(backend: str | Backend) -> int:
+    """Return how often a contestant does a whole step before it waits."""
+    name = backend if isinstance(backend, str) else backend.name
+    return BURST if name.partition(":")[0] == "gpu" else 1
+
+
+def contest(
+    work: Work, rounds: int, *, peers: bool, control: Callable[[], object], compute: str = ""
+) -> tuple[Row, tuple[float, ...]]:
     """Check, then time.
 
     Parameters
@@ -114,6 +150,8 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
         Time others than npgan. The reference is always asked for its result, so that something is checked.
     control : callable
         The same fixed work in every run; it has a turn in every round.
+    compute : str
+        What products are computed in: see `ROUNDED`.
 
     Returns
     -------
@@ -137,8 +175,8 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
     )
     row.refused = _refusal(
         {name: difference(result, single[OURS], 2) for name, result in single.items()},
-        work.single,
-        "in float32, as timed",
+        max(work.single, ROUNDED.get(compute, 0.0)),
+        f"in {compute or 'float32'}, as timed",
     )
     if row.refused:
         return row, ()
@@ -147,7 +185,10 @@ def contest(work: Work, rounds: int, *, peers: bool, control: Callable[[], objec
         calls[_GRADIENT] = work.gradient("float32").run
         calls[_GRADIENT]()
     seconds = interleaved({**calls, "": control}, rounds)
-    row.samples = {name: Sample(seconds[name]) for name in entrants}
+    row.samples = {
+        name: Sample(tuple(each / getattr(entrant, "burst", 1) for each in seconds[name]))
+        for name, entrant in entrants.items()
+    }
     row.gradient = Sample(seconds[_GRADIENT]) if work.gradient is not None else None
     return row, seconds[""]
 

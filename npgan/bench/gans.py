@@ -38,6 +38,8 @@ class Gan:
     batches : tuple of int
     model : tuple of (str, number)
         What differs from the recipe's own settings.
+    on_gpu : tuple of int
+        Batches on a GPU, where they are others.
     """
 
     name: str
@@ -46,6 +48,11 @@ class Gan:
     latent: int
     batches: tuple[int, ...]
     model: tuple[tuple[str, Any], ...] = ()
+    on_gpu: tuple[int, ...] = ()
+
+    def batches_on(self, backend: Backend) -> tuple[int, ...]:
+        """Return the batches that are measured on a backend."""
+        return self.on_gpu if self.on_gpu and backend.name == "gpu" else self.batches
 
     def networks(self, dtype: str, backend: str | Backend) -> tuple[Network, Network]:
         """Return G and D, with the same weights each time."""
@@ -75,7 +82,7 @@ GANS = (
     Gan("mlp-1024", "mlp-1024", (28, 28, 1), 100, (128,)),
     Gan("dcgan-28", "dcgan", (28, 28, 1), 100, (64, 128)),
     Gan("dcgan-upsample", "dcgan-upsample", (28, 28, 1), 100, (64,)),
-    Gan("dcgan-64", "dcgan", (64, 64, 3), 100, (64,)),
+    Gan("dcgan-64", "dcgan", (64, 64, 3), 100, (64,), on_gpu=(64, 128)),
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.threads import thread_count
-from npgan.bench.contest import AbsentError
+from npgan.bench.contest import AbsentError, burst
 from npgan.bench.jax_peer import adam, apply, flat, weights
 from npgan.bench.ours import CRITIC, STEP
 from npgan.network import Network
@@ -21,6 +21,7 @@ class _Jax:
 
     def __init__(self, network: Network, backend: str) -> None:
         self.jax: Any = import_module("jax")
+        self.burst = 1
         platform = self.jax.devices()[0].platform
         if (platform == "cpu") != (backend != "gpu"):
             raise AbsentError(f"this JAX computes on the {platform}")
@@ -63,18 +64,25 @@ class JaxStep(_Jax):
         self.players = tuple((w := weights(n), self.moments(w)) for n in (G, D))
         self.networks = G, D
         self.z, self.x, self.t = jax.numpy.asarray(z), jax.numpy.asarray(x), 0
+        self.burst = burst(backend)
 
     def run(self) -> Any:
-        """Take a step."""
+        """Take a step, or on a GPU a burst of them."""
+        for _ in range(self.burst):
+            losses = self.step()
+        self.jax.block_until_ready(self.players)
+        return losses
+
+    def step(self) -> Any:
+        """Ask for a step."""
         self.t += 1
         self.players, losses = self._step(self.players, float(self.t), self.z, self.x)
-        self.jax.block_until_ready(self.players)
         return losses
 
     def result(self) -> list[Array]:
         """Return the losses of a step, and the gradients of D and G, as Adam's first moments tell them."""
         before = self._first_moments()
-        losses = np.array([float(loss) for loss in self.run()])
+        losses = np.array([float(loss) for loss in self.step()])
         b1 = STEP.betas[0]
         g, d = ((m - b1 * old) / (1 - b1) for m, old in zip(self._first_moments(), before, strict=True))
         return [losses, d, g]
@@ -107,16 +115,17 @@ class JaxCritic(_Jax):
         self._gradient, self._step = jax.jit(jax.grad(loss)), jax.jit(step, donate_argnums=(0, 1))
         self.D, self.w, self.t = D, weights(D), 0
         self.m = self.moments(self.w)
-        self.batch = [jnp.asarray(array) for array in (real, fake, points)]
+        self.batch, self.burst = [jnp.asarray(array) for array in (real, fake, points)], burst(backend)
 
     def result(self) -> list[Array]:
         """Return the gradient."""
         return [flat(self.D, self._gradient(self.w, *self.batch))]
 
     def run(self) -> None:
-        """Take a step."""
-        self.t += 1
-        self.w, self.m = self._step(self.w, self.m, float(self.t), *self.batch)
+        """Take a step, or on a GPU a burst of them."""
+        for _ in range(self.burst):
+            self.t += 1
+            self.w, self.m = self._step(self.w, self.m, float(self.t), *self.batch)
         self.jax.block_until_ready((self.w, self.m))
 
 

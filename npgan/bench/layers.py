@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Backend, Shape
-from npgan.bench.contest import Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, own, peers, where
 from npgan.bench.gans import GANS, SMALL, chosen, flops, inputs
 from npgan.bench.ours import LayerMap, has_products
-from npgan.bench.results import OURS, REFERENCE
 from npgan.layers import Conv2d, ConvTranspose2d, Dense, Flatten, Layer, Reshape
 from npgan.network import Network
 
@@ -78,10 +77,7 @@ def _contestants(layer: Layer, shape: Shape, what: str, backend: Backend, dtype:
     def torch(**how: Any) -> Contestant:
         from npgan.bench.torch_contestants import TorchLayerMap
 
-        return TorchLayerMap(network("cpu"), what, x, dy, backend=backend.name, **how)
+        return TorchLayerMap(network("cpu"), what, x, dy, backend=where(backend), **how)
 
-    ours = {
-        OURS: lambda: LayerMap(network(backend), what, x, dy),
-        REFERENCE: lambda: LayerMap(network("reference"), what, x, dy),
-    }
+    ours = own(backend, small, lambda here: LayerMap(network(here), what, x, dy))
     return ours | peers(torch, images=len(shape) == 4)

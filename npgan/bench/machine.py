@@ -18,6 +18,7 @@ from npgan.bench.timing import TURN, interleaved
 _PACKAGES = ("numpy", "numba", "scipy", "scipy-openblas32", "torch", "jax", "cupy-cuda12x", "cupy-cuda13x")
 _SIZES = ((1024, 1024, 1024), (2048, 1024, 1024), (4096, 512, 1024))  # of products; the fastest is the peak
 _COPY = 1 << 27  # bytes: far more than any cache
+_ON_GPU = 8192, 1 << 31  # the side of its products and the bytes of its copy, where it has multiprocessors to fill
 _CONTROL = 512
 
 
@@ -55,7 +56,7 @@ def control() -> Callable[[], object]:
 
 
 def roofline(backend: Backend, rounds: int) -> dict[str, float]:
-    """Measure the peaks, in float32.
+    """Measure the peaks, in float32 (products in what the backend computes in).
 
     Returns
     -------
@@ -65,7 +66,12 @@ def roofline(backend: Backend, rounds: int) -> dict[str, float]:
     """
     draw = np.random.default_rng(0)
     calls: dict[str, Callable[[], object]] = {}
-    for m, n, k in _SIZES:
+    sizes: tuple[tuple[int, int, int], ...] = _SIZES
+    nbytes = _COPY
+    if backend.name == "gpu" and backend.xp.cuda.runtime.getDeviceProperties(0)["multiProcessorCount"] >= 16:
+        side, nbytes = _ON_GPU
+        sizes = ((side, side, side), (2 * side, side, side // 2))
+    for m, n, k in sizes:
         x, w = (backend.asarray(draw.normal(size=size).astype(np.float32)) for size in ((m, k), (k, n)))
         y = backend.empty((m, n), np.float32)
         calls[f"{m} {n} {k}"] = _waiting(backend, partial(backend.kernels.dense.forward, y, x, w))
@@ -73,9 +79,9 @@ def roofline(backend: Backend, rounds: int) -> dict[str, float]:
         call()
     seconds = interleaved(calls, rounds, turn=TURN / 2)
     gemm = max(2.0 * np.prod([int(n) for n in size.split()]) / min(found) for size, found in seconds.items())
-    copy = _copying(backend)
+    copy = _copying(backend, nbytes)
     copy()
-    return {"gemm": float(gemm), "copy": 2.0 * _COPY / min(interleaved({"copy": copy}, rounds)["copy"])}
+    return {"gemm": float(gemm), "copy": 2.0 * nbytes / min(interleaved({"copy": copy}, rounds)["copy"])}
 
 
 def _waiting(backend: Backend, call: Callable[[], object]) -> Callable[[], object]:
@@ -86,8 +92,8 @@ def _waiting(backend: Backend, call: Callable[[], object]) -> Callable[[], objec
     return whole
 
 
-def _copying(backend: Backend) -> Callable[[], object]:
-    source, target = (backend.zeros((_COPY // 4,), np.float32) for _ in range(2))
+def _copying(backend: Backend, nbytes: int) -> Callable[[], object]:
+    source, target = (backend.zeros((nbytes // 4,), np.float32) for _ in range(2))
     if backend.xp is not np:
         return _waiting(backend, lambda: backend.xp.copyto(target, source))
     threads = thread_count()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from npgan.backend.base import Array
+from npgan.backend.base import Array, Backend
 from npgan.backend.random import Random
-from npgan.backend.recording import Live
+from npgan.backend.recording import CannotRecordError, Live, Recording
+from npgan.bench.contest import burst
 from npgan.game import Alternating, Game, Latent, Player, Steps
 from npgan.game.differentiable import PLAYERS
 from npgan.layers import Conv2d, ConvTranspose2d, Dense
@@ -59,7 +61,7 @@ class Step:
         latent = _Given(G.input_shape)
         object.__setattr__(latent, "z", backend.asarray(z))
         self.rule = Alternating(game, player_g, player_d, latent, backend.random(0))
-        self.steps = Steps(self.rule)
+        self.steps, self.burst = Steps(self.rule), burst(backend)
         self.backend, self.x, self.count = backend, backend.asarray(x), 0
 
     def result(self) -> list[Array]:
@@ -67,20 +69,51 @@ class Step:
 
         Losses alone would not do: Adam hides a gradient's size, and a wrong one shows in them late.
         """
-        self.run()
+        self._step()
         self.steps.read()
-        ((_, found),) = self.steps.known(wait=True)
+        _, found = self.steps.known(wait=True)[-1]
         gradients = [self.backend.to_host(player.gradient) for player in (self.rule.D, self.rule.G)]
         return [np.array([found["loss_d"], found["loss_g"]]), *gradients]
 
-    def run(self) -> None:
-        """Take a step."""
+    def _step(self) -> None:
         self.steps.step(self.count, self._data)
         self.count += 1
-        self.backend.synchronize()
 
     def _data(self, turn: int) -> tuple[Array, None]:
         return self.x, None
+
+    def run(self) -> None:
+        """Take a step, or on a GPU a burst of them: as the trainer does, recorded where that can be done."""
+        for _ in range(self.burst):
+            self._step()
+        self.backend.synchronize()
+
+
+class _Recorded:
+    """A function that is called as it is written, then recorded, then replayed, where the backend records."""
+
+    def __init__(self, backend: Backend, function: Callable[[], object]) -> None:
+        self.backend, self.function = backend, function
+        self.recording: Recording | None = None
+        self.warm, self.can = False, True
+
+    def __call__(self) -> None:
+        if self.recording is not None:
+            self.recording.prepare()
+            self.recording.launch()
+        elif self.backend.recorder is None or not (self.warm and self.can):
+            self.function()
+            self.warm = True
+        else:
+            recording = self.backend.recorder(self.backend)
+            try:
+                recording.record(self.function)
+            except CannotRecordError:
+                self.can = False
+                self.function()
+            else:
+                self.recording = recording
+                recording.launch()
 
 
 class Critic:
@@ -103,6 +136,7 @@ class Critic:
         self.adam = Adam(D.size, D.dtype, betas=CRITIC.betas, backend=backend)
         self.ones = backend.asarray(np.full((batch, 1), 1.0 / batch, D.dtype))
         self.batch = [backend.asarray(array) for array in (real, fake, points)]
+        self.step, self.burst = _Recorded(backend, self._step), burst(backend)
 
     def _gradient(self) -> Array:
         g, (real, fake, points) = self.D.grad, self.batch
@@ -117,11 +151,15 @@ class Critic:
         """Return the gradient."""
         return [self.backend.to_host(self._gradient())]
 
-    def run(self) -> None:
-        """Take a step."""
+    def _step(self) -> None:
         g = self._gradient()
         with self.D.write() as theta:
             self.adam.step(theta, g, CRITIC.lr)
+
+    def run(self) -> None:
+        """Take a step, or on a GPU a burst of them."""
+        for _ in range(self.burst):
+            self.step()
         self.backend.synchronize()
 
 

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from npgan.backend.base import Backend
 from npgan.errors import NpganError
 
 _TIMEOUT = 600.0  # seconds
@@ -47,7 +49,7 @@ def _import() -> float:
     return float(done.stdout)
 
 
-def _startup(recipe: str, out: str, since: str) -> float:
+def _startup(recipe: str, out: str, since: str, backend: str = "cpu") -> float:
     """Return the seconds from `since`, before this process was started, to the end of the first training step."""
     import npgan
 
@@ -57,12 +59,14 @@ def _startup(recipe: str, out: str, since: str) -> float:
         ended.append(time.time())
         return True
 
-    npgan.train(recipe, steps=2, quiet=True, out=Path(out), callbacks=[stop])
+    npgan.train(recipe, steps=2, backend=backend, quiet=True, out=Path(out), callbacks=[stop])
     return ended[0] - float(since)
 
 
-def _memory(contestant: str, gan: str, batch: str) -> int:
+def _memory(contestant: str, gan: str, batch: str, where: str = "cpu") -> int:
     """Return the peak of resident bytes in a training step, above what the process has with all libraries in use.
+
+    On a GPU: the bytes of its memory that are taken, by allocators too that keep what they do not use.
 
     A step of a narrow network first loads and compiles everything. Then the networks are made, so their weights count.
     """
@@ -76,17 +80,28 @@ def _memory(contestant: str, gan: str, batch: str) -> int:
 
     full = next(each for each in GANS if each.name == gan)
     width = next(name for name in ("channels", "width") if name in RECIPES[full.recipe].settings["model"])
-    small, backend = replace(full, model=((width, 16),)), get_backend("cpu")
+    small, backend = replace(full, model=((width, 16),)), get_backend(where)
     step_makers(small, 2, "float32", backend)[contestant]().run()
     gc.collect()
-    base = _resident()
+    on_gpu = backend.name == "gpu"
+    base = _taken(backend, contestant) if on_gpu else _resident()
     step = step_makers(full, int(batch), "float32", backend)[contestant]()
     if isinstance(step, TorchStep):
         step.let_go()
         gc.collect()
     for _ in range(2):
         step.run()
-    return _peak() - base
+    return (_taken(backend) if on_gpu else _peak()) - base
+
+
+def _taken(backend: Backend, contestant: str = "") -> int:
+    """Return the bytes of the GPU's memory that are taken; where a contestant is named, after its allocator let go."""
+    if contestant in ("PyTorch", "NHWC", "compile"):
+        import_module("torch").cuda.empty_cache()
+    elif contestant:
+        backend.xp.get_default_memory_pool().free_all_blocks()
+    free, total = backend.xp.cuda.runtime.memGetInfo()
+    return int(total - free)
 
 
 def _resident() -> int:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Backend
-from npgan.bench.contest import Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, own, peers, where
 from npgan.bench.gans import FIELD_WORKS, GANS, SMALL, Gan, chosen, field_flops, product_flops
 from npgan.bench.ours import Field, Gradient, Product
-from npgan.bench.results import OURS, REFERENCE
 from npgan.network import Network
 
 _GANS = {"ring": 256, "dcgan-28": 64}
@@ -67,17 +66,14 @@ def _products(gan: Gan, player: str, batch: int, backend: Backend, dtype: str, s
     def torch(**how: Any) -> Contestant:
         from npgan.bench.torch_contestants import TorchProduct
 
-        return TorchProduct(network("cpu"), x, u, backend=backend.name, **how)
+        return TorchProduct(network("cpu"), x, u, backend=where(backend), **how)
 
     def jax() -> Contestant:
         from npgan.bench.jax_contestants import JaxProduct
 
         return JaxProduct(network("cpu"), x, u, backend.name)
 
-    ours = {
-        OURS: lambda: Product(network(backend), x, u),
-        REFERENCE: lambda: Product(network("reference"), x, u),
-    }
+    ours = own(backend, small, lambda here: Product(network(here), x, u))
     return ours | peers(torch, jax, images=len(gan.shape) == 3)
 
 
@@ -89,17 +85,14 @@ def _fields(gan: Gan, what: str, batch: int, backend: Backend, dtype: str, small
     def torch(**how: Any) -> Contestant:
         from npgan.bench.torch_contestants import TorchField
 
-        return TorchField(*networks("cpu"), z, x, what, u, backend=backend.name, **how)
+        return TorchField(*networks("cpu"), z, x, what, u, backend=where(backend), **how)
 
     def jax() -> Contestant:
         from npgan.bench.jax_contestants import JaxField
 
         return JaxField(*networks("cpu"), z, x, what, u, backend.name)
 
-    ours = {
-        OURS: lambda: Field(*networks(backend), z, x, what, u),
-        REFERENCE: lambda: Field(*networks("reference"), z, x, what, u),
-    }
+    ours = own(backend, small, lambda here: Field(*networks(here), z, x, what, u))
     return ours | peers(torch, jax, images=len(gan.shape) == 3)
 
 

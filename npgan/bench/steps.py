@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
-from npgan.bench.contest import Contestant, Makers, Work, peers
+from npgan.bench.contest import Contestant, Makers, Work, own, peers, where
 from npgan.bench.gans import GANS, SMALL, Gan, chosen, critic_flops, samples, step_flops
 from npgan.bench.ours import Critic, Step
-from npgan.bench.results import OURS, REFERENCE
 from npgan.layers import Dense, Layer, LeakyReLU
 from npgan.network import Network
 from npgan.recipes import RECIPES, Fit
@@ -37,12 +36,12 @@ def works(backend: Backend, batches: Sequence[int]) -> list[Work]:
     """
     found = []
     for gan in GANS:
-        for batch in chosen(gan.batches, batches):
+        for batch in chosen(gan.batches_on(backend), batches):
             make = partial(_steps, gan, batch, backend)
             flops = step_flops(*gan.networks("float32", "cpu"), batch)
             found.append(Work("steps", "", f"{gan.name}, batch {batch}", make, checks=3, flops=flops))
-    for name, penalty, shape, own in _CRITICS:
-        for batch in chosen((own,), batches):
+    for name, penalty, shape, usual in _CRITICS:
+        for batch in chosen((usual,), batches):
             flops = critic_flops(critic(name, shape, "float32", "cpu"), batch)
             make = partial(_critics, name, penalty, shape, batch, backend)
             found.append(Work("steps", "critic", f"{name} {penalty}, batch {batch}", make, flops=flops))
@@ -50,10 +49,10 @@ def works(backend: Backend, batches: Sequence[int]) -> list[Work]:
 
 
 def _steps(gan: Gan, batch: int, backend: Backend, dtype: str, small: bool) -> Makers:
-    return step_makers(gan, SMALL if small else batch, dtype, backend)
+    return step_makers(gan, SMALL if small else batch, dtype, backend, small)
 
 
-def step_makers(gan: Gan, batch: int, dtype: str, backend: Backend) -> Makers:
+def step_makers(gan: Gan, batch: int, dtype: str, backend: Backend, small: bool = False) -> Makers:
     """Return who can take a D+G step, by name."""
     z, x = gan.batch(batch, dtype)
     networks = partial(gan.networks, dtype)
@@ -61,14 +60,14 @@ def step_makers(gan: Gan, batch: int, dtype: str, backend: Backend) -> Makers:
     def torch(**how: Any) -> Contestant:
         from npgan.bench.torch_contestants import TorchStep
 
-        return TorchStep(*networks("cpu"), z, x, backend=backend.name, **how)
+        return TorchStep(*networks("cpu"), z, x, backend=where(backend), **how)
 
     def jax() -> Contestant:
         from npgan.bench.jax_contestants import JaxStep
 
         return JaxStep(*networks("cpu"), z, x, backend.name)
 
-    ours = {OURS: lambda: Step(*networks(backend), z, x), REFERENCE: lambda: Step(*networks("reference"), z, x)}
+    ours = own(backend, small, lambda here: Step(*networks(here), z, x))
     return ours | peers(torch, jax, images=gan.recipe.startswith("dcgan"), compiled=True)
 
 
@@ -97,15 +96,12 @@ def _critics(name: str, penalty: str, shape: Shape, batch: int, backend: Backend
     def torch(**how: Any) -> Contestant:
         from npgan.bench.torch_contestants import TorchCritic
 
-        return TorchCritic(network("cpu"), penalty, *given, backend=backend.name, **how)
+        return TorchCritic(network("cpu"), penalty, *given, backend=where(backend), **how)
 
     def jax() -> Contestant:
         from npgan.bench.jax_contestants import JaxCritic
 
         return JaxCritic(network("cpu"), penalty, *given, backend.name)
 
-    ours = {
-        OURS: lambda: Critic(network(backend), penalty, *given),
-        REFERENCE: lambda: Critic(network("reference"), penalty, *given),
-    }
+    ours = own(backend, small, lambda here: Critic(network(here), penalty, *given))
     return ours | peers(torch, jax, images=len(shape) == 3)

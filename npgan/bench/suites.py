@@ -20,9 +20,9 @@ SUITES: dict[str, Callable[[Backend, Sequence[int]], Sequence[Work | Errand]]] =
     "products": products.works,
     "memory": processes.memory,
     "startup": processes.startup,
+    "epoch": processes.epoch,
 }
 """What is measured, by name; ``kernels`` beside them measures nothing."""
-_HOST = ("memory", "startup")  # about processes, wherever the arrays are
 
 
 def select(names: Sequence[str], backend: Backend, batches: Sequence[int], words: Sequence[str]) -> list[Work | Errand]:
@@ -49,11 +49,7 @@ def select(names: Sequence[str], backend: Backend, batches: Sequence[int], words
             close = get_close_matches(name, known, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(f"there is no suite {name!r}{hint} (there are {', '.join(known)}, and compare)")
-    here = [name for name in SUITES if backend.name != "gpu" or name not in _HOST]
-    for name in names:
-        if name in SUITES and name not in here:
-            raise ConfigError(f"the suite {name} measures processes on the CPU; leave --backend {backend.name} out")
-    wanted = [name for name in here if name in names or "all" in names]
+    wanted = [name for name in SUITES if name in names or "all" in names]
     found = [work for name in wanted for work in SUITES[name](backend, batches)]
     if not words:
         return found
@@ -106,7 +102,8 @@ def run(
         if isinstance(work, Errand):
             row = work.measure(rounds, peers)
         else:
-            row, seconds = contest(work, rounds, peers=peers, control=fixed)
+            compute = getattr(backend, "compute", "")
+            row, seconds = contest(work, rounds, peers=peers, control=fixed, compute=compute)
             if seconds:
                 report.control.append(list(seconds))
         report.rows.append(row)

@@ -13,20 +13,25 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.threads import thread_count
-from npgan.bench.contest import AbsentError
+from npgan.bench.contest import AbsentError, burst
 from npgan.bench.ours import CRITIC, STEP
 from npgan.bench.torch_peer import back, convert, flat, gradients, images, tensors
 from npgan.network import Network
 
 
 class _Torch:
-    """What all share: the device, the memory format, the threads."""
+    """What all share: the device, what it computes in, the memory format, the threads."""
 
     def __init__(self, *, backend: str, channels_last: bool = False, compiled: bool = False) -> None:
         self.torch: Any = import_module("torch")
-        self.device = "cuda" if backend == "gpu" else "cpu"
-        if self.device == "cuda" and not self.torch.cuda.is_available():
-            raise AbsentError("this PyTorch has no CUDA device")
+        name, _, self.compute = backend.partition(":")
+        self.device, self.burst = "cuda" if name == "gpu" else "cpu", burst(name)
+        if self.device == "cuda":
+            if not self.torch.cuda.is_available():
+                raise AbsentError("this PyTorch has no CUDA device")
+            rounded = self.compute in ("tf32", "bf16")
+            self.torch.backends.cuda.matmul.allow_tf32 = self.torch.backends.cudnn.allow_tf32 = rounded
+            self.torch.backends.cudnn.benchmark = True
         self.torch.set_num_threads(thread_count())
         self.channels_last, self.compiled = channels_last, compiled
         if compiled:  # what was compiled before counts against a limit, beyond which it would quietly run uncompiled
@@ -38,8 +43,18 @@ class _Torch:
         return modules.to(memory_format=self.torch.channels_last) if self.channels_last else modules
 
     def compile(self, function: Any) -> Any:
-        """Return what to call for a function."""
-        return self.torch.compile(function, dynamic=False) if self.compiled else function
+        """Return what to call for a function; on CUDA the compiler records it as a CUDA graph."""
+        how = {"mode": "reduce-overhead"} if self.device == "cuda" else {}
+        return self.torch.compile(function, dynamic=False, **how) if self.compiled else function
+
+    def begin(self) -> None:
+        """Say that a step begins: what the graphs of the step before returned is not needed any more."""
+        if self.compiled and self.device == "cuda":
+            self.torch.compiler.cudagraph_mark_step_begin()
+
+    def autocast(self) -> Any:
+        """Return the context of everything forward: products in bfloat16, where that is asked for."""
+        return self.torch.autocast(self.device, self.torch.bfloat16, enabled=self.compute == "bf16")
 
     def tensor(self, x: Array) -> Any:
         """Return a batch as this contestant likes it best."""
@@ -83,24 +98,31 @@ class TorchStep(_Torch):
 
         self.generate, self.loss_of_d, self.loss_of_g = map(self.compile, (g, loss_of_d, loss_of_g))
 
-    def run(self) -> tuple[Any, Any]:
-        """Take a step."""
+    def _step(self) -> tuple[Any, Any]:
         adam_g, adam_d = self.adams
+        self.begin()
         adam_d.zero_grad()
-        fake = self.generate(self.z)
-        loss_d = self.loss_of_d(self.x, fake.detach())
+        with self.autocast():
+            fake = self.generate(self.z)
+            loss_d = self.loss_of_d(self.x, fake.detach())
         loss_d.backward()
         adam_d.step()
         adam_g.zero_grad()
         for parameter in self.weights_of_d:
             parameter.requires_grad_(False)
-        loss_g = self.loss_of_g(fake)
+        with self.autocast():
+            loss_g = self.loss_of_g(fake)
         loss_g.backward()
         for parameter in self.weights_of_d:
             parameter.requires_grad_(True)
         adam_g.step()
-        self.wait()
         return loss_d, loss_g
+
+    def run(self) -> None:
+        """Take a step, or on a GPU a burst of them."""
+        for _ in range(self.burst):
+            self._step()
+        self.wait()
 
     def let_go(self) -> None:
         """Let go of npgan's networks, of which only `result` knows the use: their weights would count as PyTorch's."""
@@ -108,7 +130,7 @@ class TorchStep(_Torch):
 
     def result(self) -> list[Array]:
         """Return the losses of a step, and the gradients of D and G."""
-        losses = np.array([float(loss.detach()) for loss in self.run()])
+        losses = np.array([float(loss.detach()) for loss in self._step()])
         return [losses, *(gradients(network, modules) for network, modules in self.players)]
 
 
@@ -125,10 +147,12 @@ class TorchCritic(_Torch):
 
     def _backward(self) -> None:
         self.optimizer.zero_grad()
-        (g,) = self.torch.autograd.grad(self.critic(self.points).sum(), self.points, create_graph=True)
-        norms = g.flatten(1).square().sum(1)
-        charge = 10.0 * (norms.sqrt() - 1.0).square().mean() if self.penalty == "wgan-gp" else 5.0 * norms.mean()
-        (self.critic(self.fake).mean() - self.critic(self.real).mean() + charge).backward()
+        with self.autocast():
+            (g,) = self.torch.autograd.grad(self.critic(self.points).sum(), self.points, create_graph=True)
+            norms = g.flatten(1).square().sum(1)
+            charge = 10.0 * (norms.sqrt() - 1.0).square().mean() if self.penalty == "wgan-gp" else 5.0 * norms.mean()
+            loss = self.critic(self.fake).mean() - self.critic(self.real).mean() + charge
+        loss.backward()
 
     def result(self) -> list[Array]:
         """Return the gradient."""
@@ -136,9 +160,10 @@ class TorchCritic(_Torch):
         return [gradients(self.D, self.critic)]
 
     def run(self) -> None:
-        """Take a step."""
-        self._backward()
-        self.optimizer.step()
+        """Take a step, or on a GPU a burst of them."""
+        for _ in range(self.burst):
+            self._backward()
+            self.optimizer.step()
         self.wait()
 
 
@@ -147,6 +172,7 @@ class TorchProduct(_Torch):
 
     def __init__(self, network: Network, x: Array, u: Array, **how: Any) -> None:
         super().__init__(**how)
+        self.burst = 1
         self.of = network
         self.network = self.modules(network)
         self.parameters = list(self.network.parameters())
@@ -174,6 +200,7 @@ class TorchField(_Torch):
 
     def __init__(self, G: Network, D: Network, z: Array, x: Array, what: str, u: Array, **how: Any) -> None:
         super().__init__(**how)
+        self.burst = 1
         self.of = D, G
         self.nets = [self.modules(network) for network in self.of]
         self.d, self.g = (list(modules.parameters()) for modules in self.nets)
@@ -223,6 +250,7 @@ class TorchLayerMap(_Torch):
 
     def __init__(self, network: Network, what: str, x: Array, dy: Array, **how: Any) -> None:
         super().__init__(**how)
+        self.burst = 1
         self.of, self.what = network, what
         self.layer = self.modules(network)
         self.weights = list(self.layer.parameters())

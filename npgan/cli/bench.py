@@ -76,6 +76,7 @@ def bench(
     [bold]products[/bold] are those with Hessians and with the Jacobian of a game;
     [bold]memory[/bold] is the peak of a step;
     [bold]startup[/bold] is the time to the end of the first step;
+    [bold]epoch[/bold] is one of a DCGAN on 60,000 pictures, with data and log;
     [bold]kernels[/bold] says which algorithm each layer gets, and measures nothing.
 
     Whoever is installed takes part. All must agree in float64 before they

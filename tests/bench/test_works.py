@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from npgan.backend import get_backend
+from npgan.backend.cpu import NumpyBackend
 from npgan.bench import suites
 from npgan.bench.algorithms import algorithms
-from npgan.bench.contest import EXACT, difference
+from npgan.bench.contest import EXACT, ROUNDED, difference, where
 from npgan.bench.results import OURS, REFERENCE
 from npgan.errors import ConfigError
 
@@ -49,6 +50,18 @@ def test_reference(tiny, suite):
 @pytest.mark.parametrize("name", ["PyTorch", "NHWC"])
 def test_pytorch(tiny, suite, name):
     checked(suite, name)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("suite", "word"), [("steps", "ring"), ("steps", "mlp wgan-gp")])
+def test_pytorch_in_bfloat16_computes_the_same_roughly(tiny, suite, word):
+    class Rounded(NumpyBackend):
+        compute = "bf16"
+
+    (work,) = suites.select([suite], Rounded(), [16], [word])
+    makers = work.make("float32", False)
+    ours, other = makers[OURS]().result(), makers["PyTorch"]().result()
+    assert 1e-4 < difference(other, ours, 2) < ROUNDED["bf16"]
 
 
 @pytest.mark.peer
@@ -153,13 +166,17 @@ def test_select():
         suites.select(["steps"], CPU, [], ["nothing has this"])
 
 
-def test_the_gpu_has_no_processes():
-    class Gpu:
-        name = "gpu"
+class Gpu:
+    name, compute = "gpu", "tf32"
 
-    assert not {work.suite for work in suites.select(["all"], Gpu(), [], [])} & {"memory", "startup"}
-    with pytest.raises(ConfigError, match="memory measures processes"):
-        suites.select(["memory"], Gpu(), [], [])
+
+def test_a_gpu_has_larger_batches_and_plain_numpy_for_checks_alone():
+    assert {work.suite for work in suites.select(["all"], Gpu(), [], [])} == set(suites.SUITES)
+    (work,) = suites.select(["steps"], Gpu(), [], ["dcgan-64, batch 128"])
+    assert REFERENCE in work.make("float64", True)
+    assert REFERENCE not in work.make("float32", False)
+    assert where(Gpu()) == "gpu:tf32"
+    assert where(CPU) == "cpu"
 
 
 def test_algorithms():

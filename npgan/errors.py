@@ -51,3 +51,7 @@ class RunLockedError(NpganError, RuntimeError):
 
 class BackendError(NpganError, RuntimeError):
     """A backend cannot be used on this machine."""
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """A device's memory does not hold what was asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import distributions
 from typing import Any
 
-from npgan.errors import BackendError
+from npgan.errors import BackendError, DeviceMemoryError
 
 _WHEELS = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 _EXTRAS = {12: "npgan[gpu-cuda12]", 13: "npgan[gpu-cuda13]"}
@@ -82,7 +82,7 @@ def size_text(nbytes: int) -> str:
     return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
 
 
-def out_of_memory(cupy: Any, asked: int, what: str) -> BackendError:
+def out_of_memory(cupy: Any, asked: int, what: str) -> DeviceMemoryError:
     """Return the error of an allocation that failed: what was asked for, what there is, what to do."""
     try:
         free, total = cupy.cuda.Device().mem_info
@@ -90,7 +90,7 @@ def out_of_memory(cupy: Any, asked: int, what: str) -> BackendError:
     except Exception:  # a device that is gone has no memory either
         there = "the device does not say how much is free"
     ours = size_text(cupy.get_default_memory_pool().used_bytes())
-    return BackendError(
+    return DeviceMemoryError(
         f"the GPU's memory does not hold {what} ({size_text(asked)}): {there}, {ours} are this process's arrays; "
         f"{_SMALLER}"
     )

@@ -37,7 +37,7 @@ def announcement(quiet: bool, announced: list[Path], until: ExitStack) -> Callab
         say_table(_description(experiment, folder))
         for note in experiment.dataset.notes:
             say(f"note: {note}")
-        if experiment.backend.recorder is not None and experiment.steps.reason is not None:
+        if experiment.room is not None and experiment.steps.reason is not None:  # on a GPU that costs much
             say(f"note: steps are not recorded: {experiment.steps.reason}")
         if experiment.backend.name == "cpu":
             until.enter_context(compilation_announced())

@@ -6,10 +6,9 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from npgan.data.device import resident_bytes
 from npgan.game import Game, Player
+from npgan.network import Arena
 from npgan.training.folder import size_text
 
 if TYPE_CHECKING:
@@ -77,15 +76,17 @@ def _state_bytes(player: Player) -> int:
 
 
 def pass_bytes(game: Game, batch: int) -> int:
-    """Return the bytes of a step's Passes at another batch size: planned, not made."""
-    G, D = game.generator, game.discriminator
-    made = G.new_pass(batch, order=game.order, name="fake").nbytes
-    judged = D.new_pass(batch, order=game.order, name="judge").nbytes
-    points = [D.new_pass(batch, order=2, name="points").nbytes] * bool(game.penalties)
-    held = 2 * batch * prod(D.input_shape) * np.dtype(D.dtype).itemsize * len(game.penalties)
-    if game.order == 1:
-        return made + max([judged, *points]) + held
-    return made + 3 * judged + sum(points) * len(game.penalties) + held
+    """Return the bytes of a step's Passes at another batch size, planned as `Game` plans them, and not made."""
+    G, D, order = game.generator, game.discriminator, game.order
+    fake = G.new_pass(batch, order=order, name="fake")
+    shared = fake.meanwhile if order == 1 else Arena(G.backend)
+    arena = shared if order == 1 else None
+    passes = [fake, *(D.new_pass(batch, order=order, arena=arena, name=name) for name in ("on_real", "on_fake"))]
+    judge = passes[2].twin("judge") if game.shares else D.new_pass(batch, order=order, arena=arena, name="judge")
+    passes.append(judge)
+    passes += [D.new_pass(batch, order=2, arena=shared, name=each.penalty.name) for each in game.penalties]
+    held = 2 * batch * prod(D.input_shape) * D.dtype.itemsize * len(game.penalties)  # their points and directions
+    return sum(each.nbytes for each in {p.arena.root for p in passes}) + held
 
 
 def largest_batch(experiment: Experiment, room: int) -> int:

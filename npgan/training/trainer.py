@@ -12,7 +12,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.data import Dataset, open_dataset
-from npgan.errors import BackendError, CheckpointError, ConfigError, NonFiniteError
+from npgan.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteError
 from npgan.recipes import Recipe, get_recipe
 from npgan.training import checkpoint
 from npgan.training.config import Config, PlayerConfig, build, differences, merge
@@ -250,7 +250,7 @@ def _loop(
                 for step, metrics in known:
                     if log.measures(step) or (last and step == done):
                         log.metrics_of(step, metrics)
-                if steps.reason != reason:
+                if steps.reason != reason and experiment.room is not None:
                     reason = steps.reason
                     progress.message(f"note: steps are not recorded any more: {reason}")
                 progress.update(done, shown)
@@ -262,7 +262,7 @@ def _loop(
     except MemoryError as error:
         if experiment.room is None:
             raise
-        raise BackendError(f"out of memory: {too_little(experiment, experiment.room)}") from error
+        raise DeviceMemoryError(f"{error}; {too_little(experiment, experiment.room)}") from error
     finally:
         experiment.close()
     return Run(folder.path, recipe=experiment.recipe, stopped_by=signals.name)

@@ -117,8 +117,8 @@ def test_the_estimate_is_what_is_taken(experiment, cupy, case):
     taken = pool.used_bytes() - before
     if not hasattr(cupy, "EMULATOR"):
         assert need(made).total == pytest.approx(taken, rel=0.25)
-    assert need(made).passes >= made.game.nbytes
-    assert need(made).passes == pytest.approx(made.game.nbytes, rel=0.1)
+    held = 2 * 16 * 64 * 4 * len(case.get("penalties", ()))
+    assert need(made).passes == made.game.nbytes + held
 
 
 def test_the_largest_batch_is_the_largest(experiment):
@@ -132,13 +132,14 @@ def test_the_largest_batch_is_the_largest(experiment):
 
 def test_out_of_memory_says_what_would_fit(train, cupy, request):
     pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
     request.addfinalizer(lambda: pool.set_limit(size=0))
 
     def on_start(experiment, folder):
         experiment.room = 10**6
         pool.set_limit(size=1000)
 
-    with pytest.raises(BackendError, match=r"out of memory: the training needs .* passes .* would fit is \d+$"):
+    with pytest.raises(BackendError, match=r"does not hold .*; the training needs .* passes .* would fit is \d+$"):
         train("a", backend="gpu", on_start=on_start)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -78,6 +78,15 @@ class CupyBackend(Backend):
     def read_only(self, array: Array) -> Array:
         """Return the array: CuPy has no read-only flag."""
         return array
+
+    def copy(self, out: Array, source: Array) -> None:  # noqa: D102
+        like = out.shape == source.shape and out.dtype == source.dtype
+        if like and out.flags.c_contiguous and source.flags.c_contiguous:
+            cuda, to, of = self.xp.cuda, cast(Any, out), cast(Any, source)
+            stream, kind = cuda.get_current_stream().ptr, cuda.runtime.memcpyDeviceToDevice
+            cuda.runtime.memcpyAsync(to.data.ptr, of.data.ptr, out.nbytes, kind, stream)
+        else:
+            out[...] = source
 
     def read_later(self, array: Array) -> Reading:  # noqa: D102
         memory = self.xp.cuda.alloc_pinned_memory(array.nbytes)

@@ -134,9 +134,9 @@ class Steps:
                 assert own[0] is not None
                 self._batches.append((own[0], own[1]))
             mine, its = self._batches[k]
-            mine[...] = x
-            if its is not None:
-                its[...] = labels
+            self.backend.copy(mine, x)
+            if its is not None and labels is not None:
+                self.backend.copy(its, labels)
 
     def _batch(self, turn: Any) -> tuple[Array, Array | None]:
         return self._batches[int(turn) - self._alternating.turns(self._now)[0]]
@@ -259,7 +259,7 @@ class Snapshot:
         """Copy."""
         for player, copies in zip(self._players, self._copies, strict=True):
             for key, array in _arrays(player).items():
-                copies[key][...] = array
+                player.network.backend.copy(copies[key], array)
         self._counts = [(each.optimizer.t, each.ema.t if each.ema is not None else 0) for each in self._players]
 
     def put_back(self) -> None:

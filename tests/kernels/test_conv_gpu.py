@@ -3,6 +3,10 @@
 These run on a device where there is one, and on the emulator of tests/emulator elsewhere.
 """
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import npgan
 from npgan.errors import ShapeError
 from npgan.kernels.conv import gpu, gpu_choice, reference
 from npgan.kernels.conv.gpu_choice import MAPS, Work, choose, plan
@@ -202,6 +207,59 @@ def test_what_is_not_finite_comes_out(cupy, compute, bad):
                 assert not np.isfinite(found[1, :2, :2]).any()
             assert np.isfinite(found[1, 3:, 3:]).all()
         assert not np.isfinite(problem.run("WEIGHT", compute)).all()
+
+
+EDGES = """
+import ctypes, mmap
+import cupy
+import numpy as np
+from npgan.kernels.conv import gpu, gpu_choice
+
+libc = ctypes.CDLL(None, use_errno=True)
+PAGE = mmap.PAGESIZE
+
+def fenced(shape, last):
+    # All numbers between two pages that nobody may read: at the end of them, or at the beginning.
+    nbytes = 4 * int(np.prod(shape))
+    size = -(-nbytes // PAGE) * PAGE
+    memory = mmap.mmap(-1, size + 2 * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (start, start + PAGE + size):
+        assert libc.mprotect(ctypes.c_void_p(page), PAGE, 0) == 0
+    offset = PAGE + (size - nbytes if last else 0)
+    array = np.frombuffer(memory, np.float32, nbytes // 4, offset).reshape(shape)
+    array[...] = 1
+    return cupy.ndarray._of(array)
+
+for few in (1, 1 << 30):
+    gpu_choice._PIXELS = few
+    gpu_choice.plan.cache_clear()
+    for last in (False, True):
+        for (i, o) in ((8, 12), (3, 5), (20, 3)):
+            for kernel, *options in (
+                ((3, 2), (2, 3), ((0, 2), (3, 1)), (1, 2)),
+                ((4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1)),
+            ):
+                n, h, w = 3, 7, 6
+                axes = zip((h, w), kernel, *options)
+                oh, ow = ((s + sum(p) - d * (k - 1) - 1) // t + 1 for s, k, t, p, d in axes)
+                x, weight, dy = (fenced(s, last) for s in ((n, h, w, i), (*kernel, i, o), (n, oh, ow, o)))
+                bias, other = fenced((o,), last), fenced((i,), last)
+                scratch = cupy.empty(gpu.workspace(x.shape, weight.shape, dy.shape, *options), np.float32)
+                for compute in COMPUTES:
+                    gpu.forward(dy, scratch, x, weight, *options, bias, 0.2, compute=compute)
+                    gpu.backward_input(x, scratch, dy, weight, *options, other, 0.2, compute=compute)
+                    gpu.backward_weight(weight, scratch, dy, x, *options, True, compute=compute)
+"""
+
+
+def test_nothing_outside_the_arrays_is_read(emulator, tmp_path):
+    # A GPU may or may not notice; the host does, and ends the process.
+    script = tmp_path / "edges.py"
+    script.write_text(f"COMPUTES = ('float32', 'bf16')\n{EDGES}", encoding="utf-8")
+    path = os.pathsep.join([str(Path(emulator.__file__).parents[1]), str(Path(npgan.__file__).parents[1])])
+    done = subprocess.run([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": path}, check=False)
+    assert done.returncode == 0
 
 
 def test_a_step_allocates_nothing(cupy):

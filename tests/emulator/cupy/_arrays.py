@@ -226,7 +226,7 @@ def check_guards(array, what):
     """Raise an error where somebody has written outside the memory that an array is part of."""
     base = array
     while base is not None and getattr(base, "inside", None) is None:
-        base = base.base
+        base = getattr(base, "base", None)
     if base is None:
         return
     inside, raw = base.inside, np.asarray(base)

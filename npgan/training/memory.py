@@ -6,10 +6,8 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from npgan.data.device import resident_bytes
-from npgan.game import Game, Player
+from npgan.game import Player
 from npgan.training.folder import size_text
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ def need(experiment: Experiment, batch: int | None = None, *, resident: bool | N
     turns = getattr(experiment.rule, "n_critic", 1)
     on_device = experiment.resident if resident is None else resident
     return Need(
-        passes=pass_bytes(game, batch),
+        passes=(game if batch == game.batch else game.resized(batch)).nbytes,
         batches=batch * sample * (turns + 3) + batch * prod(game.generator.input_shape) * item,
         weights=weights,
         moments=moments,
@@ -74,18 +72,6 @@ def _state_bytes(player: Player) -> int:
     network = player.network
     arrays = [network.theta, network.state, *player.optimizer.state().values()]
     return sum(array.nbytes for array in arrays) + (0 if player.ema is None else player.ema.mean.nbytes)
-
-
-def pass_bytes(game: Game, batch: int) -> int:
-    """Return the bytes of a step's Passes at another batch size: planned, not made."""
-    G, D = game.generator, game.discriminator
-    made = G.new_pass(batch, order=game.order, name="fake").nbytes
-    judged = D.new_pass(batch, order=game.order, name="judge").nbytes
-    points = [D.new_pass(batch, order=2, name="points").nbytes] * bool(game.penalties)
-    held = 2 * batch * prod(D.input_shape) * np.dtype(D.dtype).itemsize * len(game.penalties)
-    if game.order == 1:
-        return made + max([judged, *points]) + held
-    return made + 3 * judged + sum(points) * len(game.penalties) + held
 
 
 def largest_batch(experiment: Experiment, room: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from npgan.backend.base import Array, Scalar, Shape
 from npgan.backend.random import Random
@@ -115,8 +116,6 @@ class Game:
         else:
             self.judge = D.new_pass(batch, order=order, arena=arena, name="judge")
         self._seen = -1  # D's version when it saw these fakes, where one time does for both
-        self._dscore = G.backend.empty((batch, *D.output_shape), D.dtype)
-        self._weights = G.backend.empty((batch,), D.dtype) if loss.class_weights is not None else None
         self.penalties = [Penalized(penalty, D, batch, shared) for penalty in penalties]
         self.random = random or D.random
         self.score_real: Scalar = float("nan")
@@ -125,10 +124,32 @@ class Game:
         self.dfake: Array | None = None  # the gradient of L_D, without penalties, by the generated samples; of order 2
         self.held: BatchGame | None = None  # whose arrays are in the Passes, where it is not a training step's
 
+    @cached_property
+    def _dscore(self) -> Array:
+        return self.generator.backend.empty((self.batch, *self.discriminator.output_shape), self.generator.dtype)
+
+    @cached_property
+    def _weights(self) -> Array:
+        return self.generator.backend.empty((self.batch,), self.generator.dtype)
+
     @property
     def nbytes(self) -> int:
-        """Bytes that the Passes of a step hold."""
-        return sum(arena.nbytes for arena in {p.arena.root for p in self._passes()})
+        """Bytes that a step needs beside weights and gradients; they are taken when it first runs."""
+        regions = {p.arena.root for p in self._passes()}
+        return sum(region.nbytes for region in regions) + sum(each.nbytes for each in self.penalties)
+
+    def resized(self, batch: int) -> Game:
+        """Return the same game at another batch size, which takes no memory before it runs: see `nbytes`."""
+        penalties = [each.penalty for each in self.penalties]
+        return Game(
+            self.generator,
+            self.discriminator,
+            self.loss,
+            batch,
+            penalties=penalties,
+            random=self.random,
+            order=self.order,
+        )
 
     def on(
         self, x: Array, z: Array, labels: Array | None = None, *, step: int = 0, training: bool = False
@@ -200,7 +221,7 @@ class Game:
 
     def weights(self, labels: Array | None) -> Array | None:
         """Return the samples' class weights (N,), or None where the loss has none."""
-        if self._weights is None:
+        if self.loss.class_weights is None:
             return None
         if labels is None:
             raise ConfigError("the loss has class weights, but the data have no labels")

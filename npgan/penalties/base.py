@@ -15,6 +15,8 @@ rx = v and one rbackward with rdy = 0 give the penalty and its exact gradient, b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Any
 
 from npgan.backend.base import Array
@@ -94,6 +96,21 @@ class GradientPenalty:
         return kernels.penalty.charge(out, scratch, rows, self.weight, self.target, self.norm, self.one_sided)
 
 
+class _Room:
+    """The arrays that a penalty has beside its Pass's, made when it is first evaluated."""
+
+    def __init__(self, critic: Network, batch: int) -> None:
+        shape, empty = (batch, *critic.input_shape), critic.backend.empty
+        self.x, self.v = empty(shape, critic.dtype), empty(shape, critic.dtype)
+        self.ones = empty((batch, *critic.output_shape), critic.dtype)
+        self.ones[...] = 1
+        self.scratch = empty((batch,), "float64")
+        self.shares = empty((batch,), critic.dtype)
+        # rbackward needs dy of every layer with weights; those that see the condition alone are not on the way to x.
+        conditional = critic.condition_shape is not None
+        self.weights = empty((critic.size,), critic.dtype) if conditional else None
+
+
 class Penalized:
     """A penalty on a critic at one batch size, with the memory that it takes.
 
@@ -115,15 +132,15 @@ class Penalized:
     def __init__(self, penalty: GradientPenalty, critic: Network, batch: int, arena: Arena | None = None) -> None:
         self.penalty, self.critic = penalty, critic
         self.on_points = critic.new_pass(batch, order=2, arena=arena, name=penalty.name)
-        shape, empty = (batch, *critic.input_shape), critic.backend.empty
-        self._x, self._v = empty(shape, critic.dtype), empty(shape, critic.dtype)
-        self._ones = empty((batch, *critic.output_shape), critic.dtype)
-        self._ones[...] = 1
-        self._scratch = empty((batch,), "float64")
-        self._shares = empty((batch,), critic.dtype)
-        # rbackward needs dy of every layer with weights; those that see the condition alone are not on the way to x.
-        conditional = critic.condition_shape is not None
-        self._weights = empty((critic.size,), critic.dtype) if conditional else None
+
+    @cached_property
+    def _room(self) -> _Room:
+        return _Room(self.critic, self.on_points.batch)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the points and directions, beside those of the Pass."""
+        return 2 * self.on_points.batch * prod(self.critic.input_shape) * self.critic.dtype.itemsize
 
     def due(self, turn: Step) -> bool:
         """Return whether the penalty is evaluated in this turn."""
@@ -141,7 +158,7 @@ class Penalized:
         lazy: bool = True,
     ) -> Any:
         """Add ∂P/∂θ to dtheta (P,), and return P; where `lazy`, k ∂P/∂θ for a penalty of every k-th turn."""
-        x = self.points(self._x, real, fake, random, turn)
+        x = self.points(self._room.x, real, fake, random, turn)
         scale = self.penalty.every if lazy else 1.0
         return self.at(x, dtheta, condition, scale=scale, accumulate=True, step=turn)
 
@@ -152,7 +169,7 @@ class Penalized:
         points of a direction of the generated samples are the direction of the points, and those of a gradient by
         the points are the gradient by the generated samples.
         """
-        draw = Draw(random, self.penalty.name, turn, self.critic.backend.kernels, self._shares)
+        draw = Draw(random, self.penalty.name, turn, self.critic.backend.kernels, self._room.shares)
         POINTS[self.penalty.points](out, real, fake, self.penalty.noise, draw)
         return out
 
@@ -172,14 +189,15 @@ class Penalized:
         The critic's running statistics stay as they are. Where `dx` (N, ...) is given, scale ∂P/∂x is written to it:
         R_v[∂S/∂x], as the second derivative of S by x is symmetric.
         """
-        p = self.on_points
+        p, room = self.on_points, self._room
         p.forward(x, condition, step=step, update_stats=False)
-        g = p.backward(self._ones, dtheta=self._weights)
+        g = p.backward(room.ones, dtheta=room.weights)
         assert g is not None
-        value = self.penalty.value_and_gradient(self._v, g, self.critic.backend.kernels, self._scratch)
+        v = room.v
+        value = self.penalty.value_and_gradient(v, g, self.critic.backend.kernels, room.scratch)
         if scale != 1.0:
-            self._v *= scale
-        p.rforward(self._v)
+            v *= scale
+        p.rforward(v)
         rdx = p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=dx is not None)
         if dx is not None:
             dx[...] = rdx

@@ -41,8 +41,9 @@ class Logbook:
             self.board: TensorBoardLog | None = None
             if self.config.tensorboard:
                 self.board = opened.enter_context(TensorBoardLog(folder.events, kept + 1 if start else None))
-            if start == 0:
-                self.picture(0)
+            self._first: Array | None = None
+            if start == 0:  # what must be drawn takes a library that takes longer to load than a step: after the first
+                self._first = draw_samples(experiment, self.config.samples)
                 self.save(0)
             self._opened = opened.pop_all()
 
@@ -56,12 +57,14 @@ class Logbook:
 
     def metrics_of(self, step: int, metrics: dict[str, float]) -> None:
         """Write the metrics of a step; they may come when later ones have begun."""
+        self._write_first()
         self.metrics.log(step, metrics)
         if self.board is not None:
             self.board.log(step, metrics)
 
     def after(self, step: int, *, last: bool) -> None:
         """Write what is due of the weights after `step` steps; all of it after the last."""
+        self._write_first()
         if step % self.config.samples_every == 0 or last:
             self.picture(step)
         if step % self.config.checkpoint_every == 0 or last:
@@ -69,9 +72,17 @@ class Logbook:
 
     def picture(self, step: int) -> None:
         """Write the picture of samples from the fixed latents."""
-        array = sample_picture(self.experiment, self.config.samples)
-        if array is None:
+        self._write_picture(step, draw_samples(self.experiment, self.config.samples))
+
+    def _write_first(self) -> None:
+        """Write the picture of the samples before training, unless that is done."""
+        samples, self._first = self._first, None
+        self._write_picture(0, samples)
+
+    def _write_picture(self, step: int, samples: Array | None) -> None:
+        if samples is None:
             return
+        array = picture_of(self.experiment, samples)
         pictures.write_png(self.folder.samples / f"step-{step:08d}.png", array)
         if self.board is not None:
             self.board.image(step, "samples", array)
@@ -102,7 +113,8 @@ class Logbook:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._opened.close()
+            with self._opened:
+                self._write_first()
         except CheckpointError:
             if error is None:  # else what went wrong first is what a user must know
                 raise
@@ -121,16 +133,20 @@ def _remove_pictures(folder: Path, start: int) -> None:
                 raise CheckpointError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
-def sample_picture(experiment: Experiment, n: int) -> Array | None:
-    """Return a picture (H, W, 1 or 3) uint8 of n samples, or None for data that cannot be drawn."""
-    sampler = experiment.sampler()
+def draw_samples(experiment: Experiment, n: int) -> Array | None:
+    """Return n samples (n, *sample_shape) from the fixed latents, or None where `picture_of` cannot show them."""
     shape = experiment.facts.sample_shape
-    if len(shape) == 3 and shape[2] in (1, 3):
-        images = pictures.to_uint8(sampler.draw(n), experiment.facts.value_range or (-1.0, 1.0))
-        return pictures.grid(images, columns=sampler.columns(n))
-    if shape == (2,):
-        count = min(n, len(experiment.dataset))
-        real = np.empty((count, 2), experiment.config.dtype)
-        experiment.dataset.batch(np.arange(count), real)
-        return pictures.scatter_picture(sampler.draw(n), real)
-    return None
+    visible = shape == (2,) or (len(shape) == 3 and shape[2] in (1, 3))
+    return experiment.sampler().draw(n) if visible else None
+
+
+def picture_of(experiment: Experiment, samples: Array) -> Array:
+    """Return a picture (H, W, 1 or 3) uint8 of what `draw_samples` returned."""
+    n = len(samples)
+    if samples.ndim == 4:
+        images = pictures.to_uint8(samples, experiment.facts.value_range or (-1.0, 1.0))
+        return pictures.grid(images, columns=experiment.sampler().columns(n))
+    count = min(n, len(experiment.dataset))
+    real = np.empty((count, 2), experiment.config.dtype)
+    experiment.dataset.batch(np.arange(count), real)
+    return pictures.scatter_picture(samples, real)

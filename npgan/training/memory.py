@@ -7,8 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from npgan.data.device import resident_bytes
-from npgan.game import Game, Player
-from npgan.network import Arena
+from npgan.game import Player
 from npgan.training.folder import size_text
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def need(experiment: Experiment, batch: int | None = None, *, resident: bool | N
     turns = getattr(experiment.rule, "n_critic", 1)
     on_device = experiment.resident if resident is None else resident
     return Need(
-        passes=pass_bytes(game, batch),
+        passes=(game if batch == game.batch else game.resized(batch)).nbytes,
         batches=batch * sample * (turns + 3) + batch * prod(game.generator.input_shape) * item,
         weights=weights,
         moments=moments,
@@ -73,20 +72,6 @@ def _state_bytes(player: Player) -> int:
     network = player.network
     arrays = [network.theta, network.state, *player.optimizer.state().values()]
     return sum(array.nbytes for array in arrays) + (0 if player.ema is None else player.ema.mean.nbytes)
-
-
-def pass_bytes(game: Game, batch: int) -> int:
-    """Return the bytes of a step's Passes at another batch size, planned as `Game` plans them, and not made."""
-    G, D, order = game.generator, game.discriminator, game.order
-    fake = G.new_pass(batch, order=order, name="fake")
-    shared = fake.meanwhile if order == 1 else Arena(G.backend)
-    arena = shared if order == 1 else None
-    passes = [fake, *(D.new_pass(batch, order=order, arena=arena, name=name) for name in ("on_real", "on_fake"))]
-    judge = passes[2].twin("judge") if game.shares else D.new_pass(batch, order=order, arena=arena, name="judge")
-    passes.append(judge)
-    passes += [D.new_pass(batch, order=2, arena=shared, name=each.penalty.name) for each in game.penalties]
-    held = 2 * batch * prod(D.input_shape) * D.dtype.itemsize * len(game.penalties)  # their points and directions
-    return sum(each.nbytes for each in {p.arena.root for p in passes}) + held
 
 
 def largest_batch(experiment: Experiment, room: int) -> int:

@@ -1,5 +1,7 @@
 """Both players' gradients through the whole chain, against differences of the losses written out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -246,3 +248,21 @@ def test_latents(table):
 def test_losses_of_every_name_have_a_formula():
     assert set(FORMULAS) == set(LOSSES)
     assert all(get_loss(name).name == name for name in LOSSES)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_a_game_needs_is_known_before_it_takes_it(table, order):
+    made = table("conv", order=order, penalties=["wgan-gp"])
+    assert made.game.resized(made.game.batch).nbytes == made.game.nbytes
+    tracemalloc.start()
+    try:
+        large = made.game.resized(10_000 * made.game.batch)
+        assert large.nbytes > 3_000 * made.game.nbytes > 10_000_000
+        assert tracemalloc.get_traced_memory()[1] < 500_000  # Python's objects
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        gradients(made)
+        taken = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert taken > made.game.nbytes

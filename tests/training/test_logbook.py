@@ -1,4 +1,5 @@
 import gc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from npgan.recipes import RECIPES
 from npgan.training import checkpoint, pictures
 from npgan.training.experiment import Experiment
 from npgan.training.folder import RunFolder
-from npgan.training.logbook import Logbook, sample_picture
+from npgan.training.logbook import Logbook, draw_samples, picture_of
 from npgan.training.metrics import TensorBoardLog, read
 from npgan.training.trainer import resolve
 
@@ -39,7 +40,7 @@ def names(folder):
 
 def test_everything_when_it_is_due(experiment, folder):
     with Logbook(experiment, folder, 0) as log:
-        assert names(folder.samples) == names(folder.checkpoints) == ["0"]
+        assert names(folder.checkpoints) == ["0"]
         for step in range(1, 8):
             if log.measures(step) or step == 7:
                 log.metrics_of(step, METRICS)
@@ -66,9 +67,23 @@ def test_what_is_kept_when_a_run_is_resumed(experiment, folder, start, kept):
     assert (folder.samples / "step-8 (my favourite).png").exists()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_first_picture_is_of_the_weights_before_training(experiment, folder, fails):
+    """It is drawn after the first step, or when that fails."""
+    expected = picture_of(experiment, draw_samples(experiment, experiment.config.log.samples))
+    path = folder.samples / "step-00000000.png"
+    with suppress(ZeroDivisionError), Logbook(experiment, folder, 0) as log:
+        assert not path.exists()
+        if fails:
+            raise ZeroDivisionError
+        log.metrics_of(1, experiment.step(0))
+        assert path.exists()
+    assert path.read_bytes() == pictures.encode_png(expected)
+
+
 def test_a_picture_has_a_row_for_each_class(experiment):
     sampler = experiment.sampler()
-    picture = sample_picture(experiment, 20)
+    picture = picture_of(experiment, draw_samples(experiment, 20))
     images = pictures.to_uint8(sampler.decode(sampler.latents(20), np.arange(20) // 2))
     assert np.array_equal(picture, pictures.grid(images, columns=2))
 
@@ -78,8 +93,8 @@ def test_pictures_of_points_and_of_what_cannot_be_drawn(tmp_path):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(30, size)))
         settings = {**SETTINGS, "data": {"name": str(tmp_path / f"{name}.npy"), "prefetch": 0}, "model": {"width": 8}}
         experiment = Experiment(resolve(RECIPES["mlp"], settings), RECIPES["mlp"])
-        picture = sample_picture(experiment, 10)
-        assert picture is None if size == 3 else picture.shape[2] == 3
+        samples = draw_samples(experiment, 10)
+        assert samples is None if size == 3 else picture_of(experiment, samples).shape[2] == 3
 
 
 def test_what_went_wrong_first_is_what_is_told(experiment, folder, monkeypatch):

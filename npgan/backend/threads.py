@@ -7,6 +7,7 @@ range. The ranges depend on the thread count alone, so the same count gives the 
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import numpy as np
 from npgan.backend.cores import usable_cores
 from npgan.errors import ConfigError
 
+_PARTING = 1.0  # seconds that the process waits at its end for a thread that does not come back
 _GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
 
 
@@ -48,12 +50,13 @@ class _Worker:
         from npgan.kernels.waiting import watch
 
         self._watch: Any = watch
-        self._tray: SimpleQueue[_Task] = SimpleQueue()
+        self._tray: SimpleQueue[_Task | None] = SimpleQueue()  # None: leave
         self._wanted = np.zeros(8, np.int64)  # a cache line; not 0: there is something in the tray
         self._finished = np.zeros(8, np.int64)  # how many tasks are done
         self._given = 0
         self._invited = False
-        threading.Thread(target=self._work, name=f"npgan-{number}", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=f"npgan-{number}", daemon=True)
+        self._thread.start()
 
     def give(self, task: _Task) -> int:
         """Have a task done, as soon as may be; return its number."""
@@ -72,12 +75,21 @@ class _Worker:
             self._invited = True
             self.give((serve, (self._wanted, *args), SimpleQueue()))
 
+    def leave(self) -> None:
+        """End the thread, which may be in compiled code that the interpreter is about to unload."""
+        self._tray.put(None)
+        self._wanted[0] = 1
+        self._thread.join(_PARTING)
+
     def _work(self) -> None:
         while True:
             self._wanted[0] = 0
             if self._tray.empty():  # looked at after the word was cleared, so that nothing is missed
                 self._watch(self._wanted, 1)
-            task, args, done = self._tray.get()
+            given = self._tray.get()
+            if given is None:
+                return
+            task, args, done = given
             invitation = bool(args) and args[0] is self._wanted
             if invitation and self._tray.empty():
                 self._wanted[0] = 0
@@ -89,13 +101,20 @@ class _Worker:
             self._finished[0] += 1
             if invitation:
                 self._invited = False
-            del task, args, done  # an idle thread must not keep arrays alive
+            del given, task, args, done  # an idle thread must not keep arrays alive
 
 
 @lru_cache(maxsize=1)
 def _workers(process: int) -> list[_Worker]:
     """Start this process's threads; a forked child, whose threads are gone, gets its own."""
-    return [_Worker(number) for number in range(max(1, thread_count() - 1))]
+    workers = [_Worker(number) for number in range(max(1, thread_count() - 1))]
+    atexit.register(_dismiss, workers)
+    return workers
+
+
+def _dismiss(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.leave()
 
 
 def invite(serve: Callable[..., Any], *args: Any) -> None:

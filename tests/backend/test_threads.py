@@ -148,3 +148,11 @@ def test_several_threads_at_once(monkeypatch):
 
     with ThreadPoolExecutor(6) as users:
         assert all(users.map(work, range(24)))
+
+
+def test_threads_are_let_go_before_the_interpreter_unloads_what_they_run():
+    """Each stays in compiled code for a millisecond after its last task, or longer where the machine is busy."""
+    worker = threads._Worker(0)
+    worker.invite(lambda wanted: worker._watch(wanted, 1), ())
+    threads._dismiss([worker])
+    assert not worker._thread.is_alive()

@@ -1,0 +1,247 @@
+"""Compiled steps against steps that are run as they are written: the same bits, and what is not compiled falls back."""
+
+import inspect
+import math
+import threading
+
+import numpy as np
+import pytest
+
+from npgan.backend import get_backend
+from npgan.backend.compiled_step import Cell, CompiledStep
+from npgan.backend.recording import CannotRecordError
+from npgan.backend.step_calls import OPERATIONS
+from npgan.backend.step_program import WIDTH, Code, Program
+from npgan.backend.threads import thread_count
+from npgan.errors import NonFiniteError
+from npgan.game import Alternating, Game, Latent, Player, Steps
+from npgan.layers import Dense, LeakyReLU, ReLU, Tanh
+from npgan.losses import LOSSES, get_loss
+from npgan.network import Network
+from npgan.optimizers import Ema, get_optimizer, get_schedule
+from npgan.penalties import get_penalty
+
+
+def make(
+    loss="non-saturating",
+    batch=37,
+    dtype="float32",
+    width=96,
+    clip=None,
+    ema=True,
+    distribution="normal",
+    optimizer="adam",
+    record=True,
+    penalties=(),
+    last=None,
+    **rule,
+):
+    """A rule and its steps, on networks wide enough for two threads."""
+    backend = get_backend("cpu")
+    G, D = (
+        Network(
+            [Dense(width), ReLU(), Dense(width), LeakyReLU(0.2), Dense(out), *([last] if last else [])],
+            (2,),
+            dtype=dtype,
+            backend=backend,
+            seed=seed,
+            name=name,
+        )
+        for name, out, seed in (("G", 2, 1), ("D", 1, 2))
+    )
+    groups = (
+        [{"ranges": [(0, 50)], "frozen": True}, {"lr": 0.5, "weight_decay": 0.1}] if optimizer == "frozen" else None
+    )
+
+    def player(network, rate):
+        name = "adam" if optimizer == "frozen" else optimizer
+        options = {} if groups is None else {"groups": groups}
+        made = get_optimizer(name, network.size, dtype, backend=backend, **options)
+        moving = Ema(network.size, dtype, backend=backend) if ema else None
+        return Player(network, made, get_schedule("exponential", lr=rate, gamma=0.7), **(clip or {}), ema=moving)
+
+    game = Game(G, D, get_loss(loss, backend=backend), batch, penalties=[get_penalty(p) for p in penalties])
+    latent = Latent((2,), distribution)
+    made = Alternating(game, player(G, 0.01), player(D, 0.02), latent, backend.random(5), **rule)
+    return made, Steps(made, record=record)
+
+
+def data(batch, dtype):
+    x = np.random.default_rng(0).normal(size=(batch, 2)).astype(dtype)
+    return lambda turn: (np.roll(x, turn, axis=0) * x.dtype.type(1 - 0.01 * turn), None)
+
+
+def run(steps, given, count=6):
+    found = []
+    for step in range(3, 3 + count):
+        steps.step(step, given)
+        steps.read()
+        found += steps.known(wait=True)
+    return found
+
+
+def state(rule):
+    players = rule.G, rule.D
+    arrays = [a for p in players for a in (p.network.theta, p.gradient, *p.optimizer.state().values())]
+    return [*arrays, *(p.ema.mean for p in players if p.ema is not None)]
+
+
+def same(options):
+    (rule, steps), (twin, written) = make(**options), make(**options, record=False)
+    given = data(rule.game.batch, rule.game.generator.dtype)
+    assert run(steps, given) == run(written, given)
+    for a, b in zip(state(rule), state(twin), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p.optimizer.t for p in (rule.G, rule.D)] == [p.optimizer.t for p in (twin.G, twin.D)]
+    return steps
+
+
+CASES = [
+    *({"loss": loss} for loss in LOSSES),
+    {"batch": 1},
+    {"batch": 64, "dtype": "float64", "clip": {"clip_norm": 0.01}},
+    {"batch": 300, "width": 128},
+    {"batch": 5, "width": 200, "ema": False, "clip": {"clip_value": 1e-3}},
+    {"n_critic": 3, "clip": {"clip_weights": 0.05}},
+    {"fresh_noise": True, "distribution": "uniform"},
+    {"optimizer": "frozen"},
+    {"optimizer": "adamw", "batch": 3000, "dtype": "float64", "width": 9},
+]
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_the_bits_are_those_of_the_step_as_it_is_written(options):
+    assert same(options).reason is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_whatever_the_number_of_threads(monkeypatch, count):
+    for module in ("backend.threads", "backend.step_calls", "kernels.stack.cpu"):
+        monkeypatch.setattr(f"npgan.{module}.thread_count", lambda: count)
+    steps = same({"batch": 64})
+    (recording,) = steps._recordings.values()
+    assert recording._groups[:, 2].max() == count
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "sgd"])
+def test_a_kernel_that_is_not_there_is_named(optimizer):
+    steps = same({"optimizer": optimizer})
+    assert steps.reason == f"it calls the kernel optimizer.{optimizer}_step, which is compiled by itself alone"
+
+
+@pytest.mark.parametrize("options", [{"last": Tanh()}, {"penalties": ["r1"]}, {"width": 300}], ids=str)
+def test_what_is_more_than_a_stack_is_known_beforehand(options):
+    assert "stacks of small dense layers" in make(**options)[1].reason
+
+
+def test_what_is_not_finite_is_named():
+    rule, steps = make()
+    given = data(37, "float32")
+
+    def poisoned(turn):
+        x, labels = given(turn)
+        return (x * np.float32(math.nan) if turn == 4 else x), labels
+
+    with pytest.raises(NonFiniteError, match=r"^step 4, D's turn: D/0 Dense: .* were not updated$"):  # noqa: PT012
+        for step in range(8):
+            steps.step(step, poisoned)
+        steps.known(wait=True)
+    assert rule.D.optimizer.t == 4
+
+
+def test_threads_of_the_users_may_step_at_once():
+    made = [make(batch=64) for _ in range(3)]
+    given = data(64, "float32")
+    threads = [threading.Thread(target=run, args=(steps, given, 40)) for _, steps in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    twin, written = make(batch=64, record=False)
+    run(written, given, 40)
+    for rule, steps in made:
+        assert steps.reason is None
+        np.testing.assert_array_equal(rule.G.network.theta, twin.G.network.theta)
+
+
+def test_the_calls_have_the_kernels_arguments():
+    table = get_backend("cpu").kernels
+    for operation, writer in OPERATIONS.items():
+        for name, function in vars(writer).items():
+            if not name.startswith("_"):
+                mine = list(inspect.signature(function).parameters)[1:]
+                assert mine == list(inspect.signature(getattr(getattr(table, operation), name)).parameters), name
+
+
+def test_what_one_thread_does_is_a_group():
+    program = Program()
+    program.alone(Code.ADD, 1, 2, 3)
+    program.divided(Code.COPY, 1, 4, 5, 6)
+    program.divided(Code.COPY, 2, 7, 8, 9)
+    program.divided(Code.COPY, 3, 7, 8, 9)
+    program.alone(Code.MEAN, 1, 2, 3)
+    rows, groups = program.finish()
+    assert groups.tolist() == [[0, 2, 1], [2, 3, 2], [3, 4, 3], [4, 5, 1], [0, 0, 0]]
+    assert rows[:, 0].tolist() == [Code.ADD, Code.COPY, Code.COPY, Code.COPY, Code.MEAN]
+    assert rows.shape == (5, WIDTH)
+
+
+def test_what_cannot_be_written_down():
+    backend = get_backend("cpu")
+    recording = CompiledStep(backend)
+    square = np.ones((4, 4), np.float32)
+    with pytest.raises(CannotRecordError, match="not in one piece"):
+        recording.copy(square[:, :2], square[:, 2:])
+    with pytest.raises(CannotRecordError, match=r"float64 \(4, 4\) is copied to float32"):
+        recording.copy(square, square.astype(np.float64))
+    recording.computes_in(square)
+    with pytest.raises(CannotRecordError, match="in float32 and in float64"):
+        recording.computes_in(np.ones(2))
+    for _ in range(256):
+        recording.live(float)
+    with pytest.raises(CannotRecordError, match="more than 256 numbers"):
+        recording.live(float)
+    recording = CompiledStep(backend)
+
+    def body():
+        total = 1.5 + backend.kernels.reduce.mean(square)
+        assert isinstance(total, Cell)
+        recording.computes_in(square)
+        with pytest.raises(CannotRecordError, match="Python asks for a number"):
+            float(total)
+        return total
+
+    total = recording.record(body)
+    assert not isinstance(backend.kernels.reduce, Cell)
+    recording.launch()
+    assert float(total) == 2.5
+    assert backend.recording is None
+
+
+def test_norms_beyond_the_range_of_squares():
+    backend = get_backend("cpu")
+    for x in (
+        np.full(9000, 1e200),
+        np.full(9000, 1e-200),
+        np.array([np.inf, 1.0]),
+        np.array([np.nan, 1.0]),
+        np.zeros(3),
+    ):
+        scratch = np.empty(backend.kernels.reduce.workspace(x.size))
+        recording = CompiledStep(backend)
+        recording.computes_in(x)
+        found = recording.record(lambda scratch=scratch, x=x: backend.kernels.reduce.norm(scratch, x))
+        recording.launch()
+        np.testing.assert_array_equal(float(found), backend.kernels.reduce.norm(scratch, x))
+
+
+def test_it_is_divided_here():
+    assert thread_count() == 1 or any(g[2] > 1 for g in _groups(make(batch=64)))
+
+
+def _groups(made):
+    _, steps = made
+    given = data(64, "float32")
+    run(steps, given, 2)
+    (recording,) = steps._recordings.values()
+    return recording._groups.tolist()

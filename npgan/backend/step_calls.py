@@ -165,7 +165,9 @@ class _Optimizer(_Writer):
 
     def average(self, mean: Array, theta: Array, weight: float) -> None:
         step = self._step
-        step.program.divided(Code.AVERAGE, parts_of(mean.size), *self._vector(mean), step.at(theta), step.number(weight))
+        step.program.divided(
+            Code.AVERAGE, parts_of(mean.size), *self._vector(mean), step.at(theta), step.number(weight)
+        )
 
     def clip(self, x: Array, limit: float) -> None:
         self._step.program.alone(Code.CLIP, *self._vector(x), self._step.number(limit))

@@ -58,7 +58,7 @@ def test_naming():
         ({"losses": []}, "losses is empty"),
         ({"data": "ring"}, "did you mean 'ring-8'"),
         ({"penalty": "r1 0.1"}, "expected a name and options"),
-        ({"penalty": "r1 gamma=x"}, "gamma is 'x', expected a number"),
+        ({"penalty": "r1 gamma=x"}, "penalty r1: gamma is 'x', expected a finite number"),
         ({"vanishing": 2.0}, "vanishing is 2.0"),
     ],
 )

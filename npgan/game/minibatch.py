@@ -79,7 +79,8 @@ class MiniBatches:
         try:
             rule.step(first)
         except (NonFiniteError, ConvergenceError) as error:
-            raise type(error)(f"step {step}, rule {rule}: {error}") from None
+            what = str(error).removeprefix(f"rule {rule}: ")  # which some of them begin with
+            raise type(error)(f"step {step}, rule {rule}: {what}") from None
         finally:
             rule.fresh = None
         for player in (self.D, self.G):

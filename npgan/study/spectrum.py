@@ -113,7 +113,7 @@ class Spread:
     values : complex array (B, k)
         Of each batch, the least stable first.
     growth : array (B,)
-        The leading growth of each.
+        The leading growth of each, of the modes that move.
     mean, deviation : float
         Of `growth`; the deviation is the sample's (NaN of one batch).
     stable : float
@@ -145,8 +145,8 @@ def spread(
     ]
     if not found:
         raise ConfigError("spread: no games were given, expected one for each mini-batch")
-    growth = np.array([each.growth.max() for each in found])
     limit = 0.0 if rule is None else 1.0
+    growth = np.array([each.growth[each.moving].max() if each.moving.any() else limit for each in found])
     deviation = float(growth.std(ddof=1)) if len(growth) > 1 else float("nan")
     values = np.stack([each.values for each in found])
     return Spread(values, growth, float(growth.mean()), deviation, float((growth < limit).mean()))

@@ -159,7 +159,7 @@ def test_what_overflows_in_a_product_is_named(table, monkeypatch):
     monkeypatch.setattr(BatchGame, "vjp", lambda self, u: u * np.inf)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(NonFiniteError, match=r"step 0, rule consensus: .* what D should descend is not finite"),
+        pytest.raises(NonFiniteError, match="step 0, rule consensus: what D should descend is not finite"),
     ):
         rule.step(0, made.data)
     np.testing.assert_array_equal(weights(made), before)
@@ -168,7 +168,7 @@ def test_what_overflows_in_a_product_is_named(table, monkeypatch):
 def test_a_step_that_is_not_found(table):
     made = table("dense", order=2)
     rule = training(made, "competitive", {"iterations": 1}, (made.player(made.G, lr=9.0), made.player(made.D, lr=9.0)))
-    with pytest.raises(ConvergenceError, match="step 4, rule competitive: rule competitive: conjugate gradients left"):
+    with pytest.raises(ConvergenceError, match="step 4, rule competitive: conjugate gradients left"):
         rule.step(4, made.data)
 
 

@@ -97,6 +97,24 @@ def test_spread_over_batches(mlp, batch_of):
         spread([])
 
 
+def test_the_share_that_is_stable():
+    """One of three has a mode that grows; directions that change nothing are as stable here as in a verdict."""
+
+    def game(curvature):
+        return QuadraticGame((2, 1), np.diag([curvature, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0]))
+
+    games = [game(2.0), game(-0.5), game(0.5)]
+    found = spread(games)
+    assert found.stable == pytest.approx(2 / 3)
+    np.testing.assert_allclose(found.growth, [-1.0, 0.5, -0.5])
+    maps = spread(games, rule=get_rule("simultaneous", games[0], lr=0.1))
+    assert maps.stable == pytest.approx(2 / 3)
+    np.testing.assert_allclose(maps.growth, [0.9, 1.05, 0.95])
+    nothing = QuadraticGame((1, 1), np.zeros((2, 2)), np.zeros((2, 2)))
+    assert spread([nothing]).stable == 0
+    assert spread([nothing]).growth == [0.0]
+
+
 def test_a_bad_point_is_named(mlp):
     game = mlp()
     x = np.ones((6, 2))

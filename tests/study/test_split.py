@@ -43,3 +43,14 @@ def test_a_large_one_is_estimated(quadratic):
     assert found.symmetric == pytest.approx(np.linalg.norm(S), rel=0.05)
     assert found.curvature == pytest.approx(tuple(np.linalg.eigvalsh(S)[[0, -1]]), rel=1e-5)
     assert found.rotation == pytest.approx(np.linalg.norm(A, 2), rel=1e-5)
+
+
+def test_the_error_is_a_standard_error(quadratic):
+    """Of estimates with other probes: the squared deviations, by the squares of their errors, are 1 in the mean."""
+    game = quadratic(300, 220)
+    J = game.jacobian()
+    S = (J + J.T) / 2
+    exact = np.linalg.norm(S) ** 2 / np.linalg.norm(J) ** 2
+    found = [split(game, probes=8, seed=seed, tol=1e-2) for seed in range(16)]
+    squares = [((each.potential - exact) / each.error) ** 2 for each in found]
+    assert 0.3 < np.mean(squares) < 3

@@ -7,6 +7,7 @@ import npgan
 from npgan.errors import ConfigError, NonFiniteError, SecondOrderError
 from npgan.game import RULES
 from npgan.layers import Dense, Layer, LeakyReLU, Plan
+from npgan.penalties import PENALTIES
 from npgan.recipes import RECIPES
 from npgan.training.checkpoint import latest
 from npgan.training.config import merge
@@ -54,6 +55,17 @@ def make():
     yield experiment
     for each in made:
         each.close()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_ring_trains_with_every_penalty(make, name):
+    plain, charged = make("ring"), make("ring", penalties=[{"name": name, "every": 2}])
+    found = [charged.step(step) for step in range(3)]
+    assert [each.get("penalty", 0) > 0 for each in found] == [True, False, True]
+    for step in range(3):
+        plain.step(step)
+    assert np.abs(charged.discriminator.theta - plain.discriminator.theta).max() > 1e-5
+    assert np.isfinite(charged.generator.theta).all()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +27,6 @@ from npgan.study.studies.drawing import listed, paragraphs, table
 from npgan.study.studies.field_drawing import draw_field
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def draw_field(found: Any) -> dict[str, Figure]:
 
 
 def _plane(axes: Axes, found: Any, title: str) -> None:
-    axes.plot(found.means[:, 0], found.means[:, 1], "+", color=BLACK, markersize=8, markeredgewidth=1.6)
+    for colour, size, width in (("white", 10, 3.6), (BLACK, 8, 1.6)):  # seen on dark and on light
+        axes.plot(found.means[:, 0], found.means[:, 1], "+", color=colour, markersize=size, markeredgewidth=width)
     axes.set_xlim(found.axis[0], found.axis[-1])
     axes.set_ylim(found.axis[0], found.axis[-1])
     axes.set_aspect("equal")
@@ -43,7 +44,9 @@ def _plane(axes: Axes, found: Any, title: str) -> None:
 def _maps(found: Any) -> Figure:
     which = np.unique(np.rint(np.linspace(0, len(found.looks) - 1, _SHOWN)).astype(int))
     figure = new_figure(
-        3.7 * len(which) + 1, 7.6, "D and what it should be, with G's image of a grid of latents (grey)"
+        3.7 * len(which) + 1,
+        7.6,
+        "D and what it should be; grey: G's image of a grid of latents; +: modes; dots: samples",
     )
     rows = figure.subplots(2, len(which), squeeze=False, sharex=True, sharey=True)
     reach = found.axis[-1]

@@ -20,6 +20,7 @@ from npgan.network import Network
 from npgan.optimizers import Ema, Schedule, get_optimizer, get_schedule
 from npgan.options import find, number, whole
 from npgan.penalties import GradientPenalty, get_penalty
+from npgan.study.studies.settings import parse
 
 ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(0.2), "tanh": Tanh}
 TOYS: dict[str, Callable[..., Mixture]] = {"ring-8": ring, "grid-25": grid}
@@ -211,11 +212,7 @@ def penalties_of(text: str) -> list[GradientPenalty]:
         return []
     options: dict[str, Any] = {}
     for part in rest:
-        key, equals, value = part.partition("=")
-        if not equals:
+        if "=" not in part:
             raise ConfigError(f'penalty is {text!r}, expected a name and options such as "r1 gamma=0.1", or "none"')
-        try:
-            options[key] = float(value)
-        except ValueError:
-            raise ConfigError(f"penalty {name}: {key} is {value!r}, expected a number") from None
+        options |= parse([part])
     return [get_penalty(name, **options)]

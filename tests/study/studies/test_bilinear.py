@@ -37,6 +37,14 @@ def test_the_formulas_are_those_that_are_published():
         assert np.abs(values).max() == pytest.approx(radius, abs=1e-6), name
 
 
+def test_a_trajectory_ends_where_it_leaves_the_picture():
+    found = bilinear(grid=3, rates=2, steps=100, rules=["simultaneous", "alternating"])
+    out, round_ = (each.trajectory for each in found.tried[:2])
+    far = np.linalg.norm(out, axis=1)
+    assert len(out) < len(round_) == 101
+    assert far[-1] >= 4 * far[0] > far[-2]
+
+
 def test_nonsense():
     with pytest.raises(ConfigError, match="rules is empty"):
         bilinear(rules=())

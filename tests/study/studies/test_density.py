@@ -34,6 +34,13 @@ def test_a_linear_generator_is_gaussian():
     np.testing.assert_allclose(score, -away @ inverse, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("matrix", [[[1.0, 0.2], [0.0, 1.0]], [[1.0, 0.2], [0.0, -1.0]]], ids=["kept", "mirrored"])
+def test_a_plane_that_is_turned_over_as_a_whole_is_not_folded(matrix):
+    G = network([Dense(2)])
+    G.load(np.concatenate([np.ravel(matrix), np.zeros(2)]))
+    assert GeneratorDensity(G, cells=8).folded() == 0
+
+
 @pytest.fixture(scope="module")
 def folding():
     G = network([Dense(12), Tanh(), Dense(12), Tanh(), Dense(2)], seed=1, scale=2.5)

@@ -1,10 +1,13 @@
 """What samples feel, beside the best discriminator's: against formulas, differences and the game's own gradient."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from npgan.data.mixture import grid, ring
 from npgan.errors import ConfigError
+from npgan.study.studies.density import GeneratorDensity
 from npgan.study.studies.field import FIELD, field, mixture_score
 from npgan.study.studies.toy import Toy
 
@@ -49,6 +52,42 @@ def test_what_is_felt_is_the_gradient_of_g(found):
     twin.game.discriminator.load(toy.game.discriminator.theta)
     expected = twin.game.on(twin.real(10, 0), z).gradient("G")
     np.testing.assert_allclose(dtheta, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_the_best_gradient_is_that_of_both_densities(found):
+    """Under Wasserstein's loss a sample would feel ∇(log p - log q): by differences, between the folds."""
+    toy = Toy("ring-8", width=8, batch=16, activation="tanh", dtype="float64", sigma=0.15)
+    density, x = GeneratorDensity(toy.game.generator, cells=12), found.looks[0].samples
+    h = 1e-5
+
+    def logit(points):
+        return toy.mixture.log_density(points) - density(points)[0]
+
+    slopes = np.stack([(logit(x + h * e) - logit(x - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
+    error = np.linalg.norm(found.looks[0].best[2] - slopes, axis=1) / np.linalg.norm(slopes, axis=1)
+    assert np.median(error) < 1e-5
+
+
+def test_bias_and_variance_are_those_of_the_copies(monkeypatch):
+    module = sys.modules[field.__module__]
+    copies, original = [], module._gone_on
+
+    def remember(*arguments):
+        copies.append(original(*arguments))
+        return copies[-1]
+
+    monkeypatch.setattr(module, "_gone_on", remember)
+    found = field(**{**TINY, "checkpoints": 1, "copies": 4, "losses": ["minimax", "wasserstein"]}).looks[0]
+    slopes = []
+    for D in copies:
+        t, pullback = D.vjp(found.samples)
+        slopes.append(pullback(np.ones_like(t))[0])  # Wasserstein's ℓ' is -1: the slope itself is felt
+    assert len(copies) == 4
+    scale = (found.best[1] ** 2).sum(axis=1)
+    variance = np.median(np.var(slopes, axis=0, ddof=1).sum(axis=1) / scale)
+    bias = np.median(((np.mean(slopes, axis=0) - found.best[1]) ** 2).sum(axis=1) / scale)
+    assert found.variance[1] == pytest.approx(variance, rel=1e-9)
+    assert found.bias[1] == pytest.approx(bias, rel=1e-9)
 
 
 def test_copies_of_d_leave_training_alone():

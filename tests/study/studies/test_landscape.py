@@ -1,9 +1,12 @@
 """Slices and path angles: against the losses and the field at points that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
+from npgan.study.studies.directions import _scaled
 from npgan.study.studies.landscape import LANDSCAPE, _slice, landscape
 from npgan.study.studies.toy import Toy
 
@@ -29,6 +32,8 @@ def test_the_middle_is_the_end(found, toy):
         assert each.axes[0][2] == each.axes[1][2] == 0
         assert (each.loss_d[2, 2], each.loss_g[2, 2]) == pytest.approx(game.losses(), rel=1e-12)
         np.testing.assert_allclose(each.path[-1], 0, atol=1e-12)
+        for lowest, loss in zip(each.lowest, (each.loss_d, each.loss_g), strict=True):
+            assert lowest == (loss[2, 2] <= loss.min() + 0.01 * np.ptp(loss))
         # An arrow is the field on the plane: no longer than the field.
         assert np.linalg.norm(each.arrows[1, 1]) <= np.linalg.norm(game.gradient()) * (1 + 1e-12)
 
@@ -51,6 +56,21 @@ def test_arrows_lead_down_each_players_own_loss(toy):
     np.testing.assert_allclose(found.arrows[0, 0], [-slopes[0], -slopes[1]], rtol=1e-5)
 
 
+def test_a_random_direction_is_scaled_like_each_array_of_weights(toy):
+    """Li et al. (2018), "Visualizing the loss landscape of neural nets", section 4, an array at a time."""
+    end = toy.point().theta
+    direction = _scaled(toy, np.random.default_rng(0), end)
+    start, lengths = 0, []
+    for network in (toy.game.discriminator, toy.game.generator):
+        for low, high in network.layout.ranges().values():
+            part = slice(start + low, start + high)
+            lengths.append((np.linalg.norm(direction[part]), np.linalg.norm(end[part])))
+        start += network.size
+    ours, theirs = np.array(lengths).T
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert np.ptp(theirs) > 0.1
+
+
 def test_path_angle(found, toy):
     game = toy.point()
     first = found.angles[0]
@@ -67,6 +87,15 @@ def test_the_text(found):
     text = LANDSCAPE.tell(found)
     assert "From step 0: the cosine of the path angle is" in text
     assert "Eigenvectors: the" in text
+    for lowest, said in (
+        ((True, True, True), "loss on every slice."),
+        ((False, True, False), "loss only on these slices: eigenvectors."),
+        ((False, False, False), "loss on none of the slices."),
+    ):
+        slices = [replace(each, lowest=(own, False)) for each, own in zip(found.slices, lowest, strict=True)]
+        text = LANDSCAPE.tell(replace(found, slices=slices))
+        assert f"The end is the lowest point of D's {said}" in text
+        assert "The end is the lowest point of G's loss on none of the slices." in text
 
 
 def test_weights_that_overflow():

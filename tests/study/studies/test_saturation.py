@@ -35,6 +35,11 @@ def test_the_run(found):
     assert found.layer_norms.shape == (5, len(found.steps), len(found.layers))
 
 
+def test_layers_make_up_the_whole(found):
+    weights = np.array([2 * 8 + 8, 8 * 8 + 8, 8 * 2 + 2])  # of 2 -> 8 -> 8 -> 2
+    np.testing.assert_allclose(np.sqrt((found.layer_norms**2 * weights).sum(axis=2)), found.norms, rtol=1e-12)
+
+
 def test_naming():
     low = saturation(**{**TINY, "vanishing": 0.49, "exploding": 1.001, "losses": ["minimax", "hinge"]})
     assert low.named["hinge"] == "exploding"
@@ -53,7 +58,7 @@ def test_naming():
         ({"losses": []}, "losses is empty"),
         ({"data": "ring"}, "did you mean 'ring-8'"),
         ({"penalty": "r1 0.1"}, "expected a name and options"),
-        ({"penalty": "r1 gamma=x"}, "gamma is 'x', expected a number"),
+        ({"penalty": "r1 gamma=x"}, "penalty r1: gamma is 'x', expected a finite number"),
         ({"vanishing": 2.0}, "vanishing is 2.0"),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError
+from npgan.study import map_spectrum
 from npgan.study.studies.spectrum import SPECTRUM, spectrum
 from npgan.study.studies.toy import Toy
 
@@ -34,6 +35,38 @@ def test_of_plain_descent_all_that_is_foretold_happens(found):
     text = SPECTRUM.tell(found)
     assert f"{found.checkpoints[-1].radius:.5f}" in text
     assert "respond as well" not in text
+
+
+def test_what_is_measured_is_what_two_runs_do(found):
+    toy = Toy(width=3, batch=16, optimizer="sgd", lr=0.1, activation="tanh", dtype="float64", order=2)
+    for step in range(12):
+        toy.step(step)
+    game, rule, last = toy.point(), toy.rule, found.checkpoints[-1]
+    here, leading = game.theta, map_spectrum(rule, game).eigen.vectors[:, 0]
+    assert np.abs(leading.imag).max() < 1e-12  # of a real multiplier, so that the first step multiplies by it
+    apart, ends = 1e-6 * leading.real, []
+    for start in (here, here + apart):
+        game.load(start)
+        path = [start]
+        for _ in range(4):
+            rule.step(game)
+            path.append(game.theta)
+        ends.append(np.array(path))
+    distances = np.linalg.norm(ends[1] - ends[0], axis=1)
+    assert last.measured == pytest.approx(distances[1] / distances[0], abs=1e-6)
+    assert last.later == pytest.approx((distances[4] / distances[0]) ** 0.25, abs=1e-6)
+    assert last.foretold == pytest.approx(last.radius, rel=1e-9)
+
+
+def test_what_does_not_happen_is_said():
+    """After one step Adam's second moments are far from at rest, and holding them fixed foretells what is not so."""
+    adam = spectrum(**{**TINY, "checkpoints": 3})
+    first = adam.checkpoints[0]
+    assert first.foretold > first.measured + 0.1
+    text = SPECTRUM.tell(adam).replace("\n", " ")
+    assert f"{abs(first.measured - first.foretold):.1e} at most" in text
+    assert f"{first.foretold:.5f}" in text
+    assert f"{first.measured:.5f}" in text
 
 
 def test_simultaneous_steps_and_adam():

@@ -61,6 +61,9 @@ def test_an_average_of_the_rules_own():
 def test_penalties():
     assert penalties_of("none") == []
     assert penalties_of("r1 gamma=0.5 every=4")[0].every == 4
+    assert penalties_of("wgan-gp one_sided=true")[0].one_sided
+    norm = penalties_of("gradient-norm norm=inf points=real")[0]
+    assert (norm.norm, norm.points) == (np.inf, "real")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
             Index splits, GEOMETRY) {
     const Geometry g = GEOMETRY_GIVEN;
     const int phase = (int)(blockIdx.z / splits), split = (int)(blockIdx.z % splits);
-    const Window at = window(g, phase);
+    __shared__ Window at;
+    __shared__ Digits step;
+    if (threadIdx.x == 0) {
+        at = window(g, phase);
+        step = MAP == WEIGHT ? Digits(TILE_DEPTH, g.oh, g.ow)
+                             : Digits(TILE_DEPTH, max(at.w.taps, 1), MAP == DATA ? g.out : g.in);
+    }
+    __syncthreads();
     const int columns = MAP == DATA ? g.in : g.out, across = (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
     const int rows = MAP == WEIGHT ? g.kh * g.kw * g.in : g.n * at.h.count * at.w.count;
     const int depth = MAP == WEIGHT ? g.n * g.oh * g.ow : at.h.taps * at.w.taps * (MAP == DATA ? g.out : g.in);
@@ -46,13 +53,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 
     __shared__ __align__(128) Cell memory[2 * BOTH > STAGE ? 2 * BOTH : STAGE];
 #if MAP == FORWARD
-    Left left(a, at, g.n, g.h, g.w, g.in, first, begin * TILE_DEPTH);
+    Left left(a, at, step, g.n, g.h, g.w, g.in, first, begin * TILE_DEPTH);
     Right right(b, columns, depth, side, begin * TILE_DEPTH);
 #elif MAP == DATA
-    Left left(a, at, g.n, g.oh, g.ow, g.out, first, begin * TILE_DEPTH);
+    Left left(a, at, step, g.n, g.oh, g.ow, g.out, first, begin * TILE_DEPTH);
     Right right(b, g, left, side);
 #else
-    Left left(a, g, first, begin * TILE_DEPTH);
+    Left left(a, g, step, first, begin * TILE_DEPTH);
     Right right(b, columns, depth, side, begin * TILE_DEPTH);
 #endif
     Held lefts[Left::each], rights[Right::each];
@@ -62,14 +69,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
         put<Left>(memory, lefts), put<Right>(memory + LEFT, rights);
     }
     __syncthreads();
-    Cell *now = memory, *next = memory + BOTH;
-    for (int tile = begin; tile < end; tile++) {
-        if (tile + 1 < end) right.fetch(rights), left.fetch(lefts);
-        products.add(now, now + LEFT);
-        if (tile + 1 < end) put<Left>(next, lefts), put<Right>(next + LEFT, rights);
+    int now = 0;  // where the tiles are that are multiplied; the next ones go to BOTH - now
+    for (int tile = begin; tile < end; tile++, now = BOTH - now) {
+        const bool more = tile + 1 < end;
+        if (more) right.fetch(rights), left.fetch(lefts);
+        products.add(memory + now, memory + now + LEFT);
+        if (more) put<Left>(memory + BOTH - now, lefts), put<Right>(memory + BOTH - now + LEFT, rights);
         __syncthreads();
-        Cell *swap = now;
-        now = next, next = swap;
     }
 
     const bool whole = splits == 1, wide = columns % 4 == 0 && (unsigned long long)out % sizeof(Quad) == 0;

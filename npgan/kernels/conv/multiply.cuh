@@ -1,18 +1,7 @@
-// The product of two tiles that lie in shared memory, by fused multiply-adds or by tensor cores.
-//
-// COMPUTE is PLAIN (in REAL), TF32 (10 bits of mantissa) or BF16 (7 bits); tensor cores add up in float32. Numbers are
-// rounded once, on their way into shared memory.
+// The product of two tiles that lie in shared memory, by fused multiply-adds in REAL or by tensor cores.
+// Numbers are rounded to what is computed in once, on their way into shared memory.
 #pragma once
-#define PLAIN 0
-#define TF32 1
-#define BF16 2
-#ifndef COMPUTE
-#define COMPUTE PLAIN
-#endif
-#if COMPUTE != PLAIN
-#include <cuda_bf16.h>
-#include <mma.h>
-#endif
+#include "tensor.cuh"
 #include "operands.cuh"
 
 #ifndef TILE_ROWS
@@ -20,13 +9,7 @@
 #define TILE_COLUMNS 64
 #endif
 
-#if COMPUTE == BF16
-typedef __nv_bfloat16 Cell;
-__device__ inline Cell rounded(REAL v) { return __float2bfloat16(v); }
-#elif COMPUTE == TF32
-typedef float Cell;
-__device__ inline Cell rounded(REAL v) { return nvcuda::wmma::__float_to_tf32(v); }
-#else
+#if COMPUTE == PLAIN
 typedef REAL Cell;
 __device__ inline Cell rounded(REAL v) { return v; }
 #endif
@@ -109,57 +92,37 @@ template <typename A, typename B> struct Products {
 
 // Eight warps, four down and two across; each has fragments of 16 by 16.
 template <typename A, typename B> struct Products {
-    static const int down = TILE_ROWS / 64, across = TILE_COLUMNS / 32, depth = COMPUTE == TF32 ? 8 : 16, pitch = 20;
-    template <bool BY_DEPTH, bool OTHER> struct Order {
-        typedef nvcuda::wmma::row_major type;
-    };
-    template <bool BY_DEPTH> struct Order<BY_DEPTH, !BY_DEPTH> {
-        typedef nvcuda::wmma::col_major type;
-    };
-#if COMPUTE == TF32
-    typedef nvcuda::wmma::precision::tf32 Number;
-#else
-    typedef __nv_bfloat16 Number;
-#endif
-    typedef nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, depth, Number,
-                                   typename Order<Layout<A>::by_depth, true>::type> LeftFragment;
-    typedef nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, 16, 16, depth, Number,
-                                   typename Order<Layout<B>::by_depth, false>::type> RightFragment;
-    nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, depth, float> sum[down][across];
+    static const int down = TILE_ROWS / 64, across = TILE_COLUMNS / 32, pitch = 20;
+    static const bool left_rows = Layout<A>::by_depth, right_rows = !Layout<B>::by_depth;
+    Sum sum[down][across];
 
     __device__ static int row(int i) { return (threadIdx.x / 64 * down + i) * 16; }
     __device__ static int column(int j) { return (threadIdx.x / 32 % 2 * across + j) * 16; }
 
-    __device__ Products() {
-#pragma unroll
-        for (int i = 0; i < down; i++)
-#pragma unroll
-            for (int j = 0; j < across; j++) nvcuda::wmma::fill_fragment(sum[i][j], 0.0f);
-    }
     __device__ void add(const Cell *a, const Cell *b) {
 #pragma unroll
-        for (int k = 0; k < TILE_DEPTH; k += depth) {
-            LeftFragment left[down];
+        for (int k = 0; k < TILE_DEPTH; k += TENSOR_DEPTH) {
+            Factor left[down];
 #pragma unroll
             for (int i = 0; i < down; i++)
-                nvcuda::wmma::load_matrix_sync(left[i], a + Layout<A>::index(row(i), k), Layout<A>::pitch);
+                load_left<left_rows>(left[i], a + Layout<A>::index(row(i), k), Layout<A>::pitch);
 #pragma unroll
             for (int j = 0; j < across; j++) {
-                RightFragment right;
-                nvcuda::wmma::load_matrix_sync(right, b + Layout<B>::index(column(j), k), Layout<B>::pitch);
+                Factor right;
+                load_right<right_rows>(right, b + Layout<B>::index(column(j), k), Layout<B>::pitch);
 #pragma unroll
-                for (int i = 0; i < down; i++) nvcuda::wmma::mma_sync(sum[i][j], left[i], right, sum[i][j]);
+                for (int i = 0; i < down; i++) multiply<left_rows, right_rows>(sum[i][j], left[i], right);
             }
         }
     }
-    // The places of a fragment's numbers are CUDA's secret: they go through shared memory, which is free by now.
+    // Where a fragment's numbers are only the device knows: they go through shared memory, which is free by now.
     template <typename USE> __device__ void each(Cell *memory, USE use) {
         float *stage = reinterpret_cast<float *>(memory) + threadIdx.x / 32 * 16 * pitch;
 #pragma unroll
         for (int i = 0; i < down; i++)
 #pragma unroll
             for (int j = 0; j < across; j++) {
-                nvcuda::wmma::store_matrix_sync(stage, sum[i][j], pitch, nvcuda::wmma::mem_row_major);
+                store_sum(stage, sum[i][j], pitch);
                 __syncwarp();
                 for (int q = threadIdx.x % 32; q < 64; q += 32)
                     use(row(i) + q / 4, column(j) + q % 4 * 4,

@@ -39,18 +39,21 @@ template <int TILE, bool BY_DEPTH> struct Share {
     __device__ static int depth(int r) { return BY_DEPTH ? along() : line(r); }
 };
 
-// Windows of x, or of dy for the data gradient. Rows are pixels of the output, the depth is (tap, tap, channel).
+// Windows of x, or of dy for the data gradient. Rows are pixels of the output, the depth is (tap, tap, channel). The
+// window, and the step to the next tile, lie in shared memory: they are the same for all threads, and registers short.
 template <int TILE> struct Windows : Share<TILE, true> {
     typedef Share<TILE, true> S;
     const REAL *source;  // the sample of the first row, so that 32 bits are enough for the rest
+    const Window &window;
+    const Digits &step;
     int from[S::each], h[S::each], w[S::each], height, width, channels;
-    Axis down, across;
-    Digits at, step;
+    Digits at;
 
-    __device__ Windows(const REAL *source, const Window &window, int samples, int height, int width, int channels,
-                       unsigned row, unsigned depth)
-        : height(height), width(width), channels(channels), down(window.h), across(window.w),
-          at(depth + S::along(), max(across.taps, 1), channels), step(TILE_DEPTH, max(across.taps, 1), channels) {
+    __device__ Windows(const REAL *source, const Window &window, const Digits &step, int samples, int height, int width,
+                       int channels, unsigned row, unsigned depth)
+        : window(window), step(step), height(height), width(width), channels(channels),
+          at(depth + S::along(), max(window.w.taps, 1), channels) {
+        const Axis &down = window.h, &across = window.w;
         const int sample = Digits(row, down.count, across.count).a;
         this->source = source + (Index)sample * height * width * channels;
         for (int r = 0; r < S::each; r++) {
@@ -62,13 +65,14 @@ template <int TILE> struct Windows : Share<TILE, true> {
         }
     }
     __device__ void fetch(Held (&held)[S::each]) {
-        int dh = down.jump * at.a, dw = across.jump * at.b;
+        int dh = window.h.jump * at.a, dw = window.w.jump * at.b;
         int shift = (dh * width + dw) * channels + at.c;
+        bool some = at.a < window.h.taps;
 #pragma unroll
         for (int r = 0; r < S::each; r++)
-            held[r] = seen(source + (from[r] + shift), at.a < down.taps && (unsigned)(h[r] + dh) < (unsigned)height &&
-                                                         (unsigned)(w[r] + dw) < (unsigned)width);
-        at.add(step, across.taps, channels);
+            held[r] = seen(source + (from[r] + shift), some && (unsigned)(h[r] + dh) < (unsigned)height &&
+                                                           (unsigned)(w[r] + dw) < (unsigned)width);
+        at.add(step, window.w.taps, channels);
     }
 };
 
@@ -84,13 +88,14 @@ template <int TILE, typename WINDOWS> struct Taps : Share<TILE, true> {
     __device__ Taps(const REAL *weight, const Geometry &g, const WINDOWS &windows, int row)
         : weight(weight), g(g), windows(windows), first(row) {}
     __device__ void fetch(Held (&held)[S::each]) {
-        const Axis &down = windows.down, &across = windows.across;
+        const Axis &down = windows.window.h, &across = windows.window.w;
         const Digits &at = windows.at;
         int tap = (down.tap + down.skip * at.a) * g.kw + across.tap + across.skip * at.b;
+        bool some = at.a < down.taps;
 #pragma unroll
         for (int r = 0; r < S::each; r++) {
             int row = first + S::line(r);
-            held[r] = seen(weight + ((Index)(tap * g.in + row) * g.out + at.c), at.a < down.taps && row < g.in);
+            held[r] = seen(weight + ((Index)(tap * g.in + row) * g.out + at.c), some && row < g.in);
         }
     }
 };
@@ -119,14 +124,14 @@ template <int TILE> struct Pixels : Share<TILE, false> {
     typedef Share<TILE, false> S;
     const REAL *x;
     const Geometry &g;
+    const Digits &step;
     int h, w, channel;
-    Digits at[S::each], step;
+    Digits at[S::each];
 
-    __device__ Pixels(const REAL *x, const Geometry &g, unsigned row, unsigned depth)
-        : x(x), g(g), step(TILE_DEPTH, g.oh, g.ow) {
+    __device__ Pixels(const REAL *x, const Geometry &g, const Digits &step, unsigned row, unsigned depth)
+        : x(x), g(g), step(step) {
         Digits tap(row + S::along(), g.kw, g.in);
-        h = tap.a < g.kh ? tap.a * g.dilation_h - g.top : -(1 << 30);  // never inside
-        w = tap.b * g.dilation_w - g.left, channel = tap.c;
+        h = tap.a * g.dilation_h - g.top, w = tap.b * g.dilation_w - g.left, channel = tap.c;
         for (int r = 0; r < S::each; r++) at[r] = Digits(depth + S::line(r), g.oh, g.ow);
     }
     __device__ void fetch(Held (&held)[S::each]) {

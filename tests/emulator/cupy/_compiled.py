@@ -14,7 +14,7 @@ import numpy as np
 from cupy import _arrays, _streams
 
 HEADER = Path(__file__).with_name("device.h")
-INCLUDE = f"-I{HEADER.parent}"  # for CUDA's own headers: mma.h, cuda_bf16.h
+INCLUDE = f"-I{HEADER.parent}"  # for tensor.h
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off", "-w", INCLUDE)
 COMPILER = shutil.which("g++")
 

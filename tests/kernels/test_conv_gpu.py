@@ -4,6 +4,8 @@ These run on a device where there is one, and on the emulator of tests/emulator 
 """
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import npgan
+from npgan.backend import cuda
 from npgan.errors import ShapeError
 from npgan.kernels.conv import gpu, gpu_choice, reference
 from npgan.kernels.conv.gpu_choice import MAPS, Work, choose, plan
@@ -325,6 +328,26 @@ def test_a_plan_fits_the_grid_and_fills_a_device(n, size, channels, kernel, stri
         if work.parts > 1 and not work.few:
             assert blocks * deep <= 264
     assert gpu_choice.workspace(*shapes, (stride, stride)) < 2**31
+
+
+def test_the_sources_need_no_header_of_cudas():
+    # What CuPy's wheels bring has not all of them: crt/mma.h is missing.
+    for operation in ("conv", "conv/few", "conv/parts", "conv/turn"):
+        assert set(re.findall(r"#include .*", cuda.source(operation))) <= {"#include <tensor.h>"}  # the emulator's
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@maps
+@pytest.mark.parametrize("compute", ["TF32", "BF16"])
+def test_tensor_cores_compile_without_spills(which, compute, tmp_path):
+    source = tmp_path / "conv.cu"
+    source.write_text(cuda.source("conv"), encoding="utf-8")
+    macros = (f"MAP={which}", f"COMPUTE={compute}", "VECTOR=4", "TILE_ROWS=128", "TILE_COLUMNS=128", "TILE_DEPTH=16")
+    command = ["nvcc", *cuda.flags("float32", macros), "-Werror", "all-warnings", "-arch=sm_90", "-Xptxas", "-v"]
+    command += ["-cubin", "-o", str(tmp_path / "conv.cubin"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert " 0 bytes spill stores" in done.stderr
 
 
 def test_too_many_pixels():

@@ -187,3 +187,13 @@ def test_algorithms():
     assert found["G/2 dense 128 to 128"]["algorithm"] == "stack"
     assert all(each["algorithm"] and each["why"] for each in found.values())
     assert {each["algorithm"] for each in algorithms(get_backend("reference"), [])} == {"matrix product", "reference"}
+
+
+def test_algorithms_on_a_gpu(cupy, monkeypatch):
+    monkeypatch.setenv("NPGAN_CONV", "own")
+    found = {each["layer"]: each for each in algorithms(get_backend("gpu:bf16"), [])}
+    last, inner = found["G/13 tconv 4/2, 64 to 3 at 32"], found["D/2 conv 4/2, 64 to 128 at 32"]
+    assert last["algorithm"] == inner["algorithm"] == "implicit product, bf16"
+    assert "data to 3 channels, without tiles" in last["why"]
+    assert "forward tiles 128×128" in inner["why"]
+    assert {each["algorithm"] for each in found.values()} <= {"implicit product, bf16", "matrix product", "stack"}

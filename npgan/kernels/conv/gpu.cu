@@ -9,8 +9,8 @@
 // that a stride leaves between pixels. Where there are too few tiles for a large device, the depth is split, the parts
 // go to a scratch of the shape of the result, and `add_parts` sums them, always in the same order.
 //
-// Compiled with -D: REAL; COMPUTE; MAP; VECTOR, how many numbers lie aligned and together in each operand and in the depth;
-// TILE_ROWS and TILE_COLUMNS, the tile; TILE_DEPTH, its depth.
+// Compiled with -D: REAL; COMPUTE; MAP; VECTOR, how many numbers lie aligned and together in each operand, and in the
+// depth; TILE_ROWS and TILE_COLUMNS, the tile; TILE_DEPTH, its depth.
 #include "multiply.cuh"
 
 #if MAP == FORWARD

@@ -19,7 +19,8 @@ __device__ inline Cell rounded(REAL v) { return v; }
 template <typename OPERAND> struct Layout {
     static const bool by_depth = COMPUTE != PLAIN && OPERAND::by_depth;
     static const int pad = 16 / sizeof(Cell) * (COMPUTE == TF32 && !by_depth ? 2 : 1);
-    static const int pitch = (by_depth ? TILE_DEPTH : OPERAND::tile) + pad, size = (by_depth ? OPERAND::tile : TILE_DEPTH) * pitch;
+    static const int pitch = (by_depth ? TILE_DEPTH : OPERAND::tile) + pad;
+    static const int size = (by_depth ? OPERAND::tile : TILE_DEPTH) * pitch;
 
     __device__ static int index(int row, int depth) { return by_depth ? row * pitch + depth : depth * pitch + row; }
 };
@@ -43,6 +44,17 @@ typedef Vector<REAL, 4> Quad;
 
 #if COMPUTE == PLAIN
 
+// Four neighbours, 16 bytes at a time: the compiler cannot know that they are aligned.
+__device__ inline void read(REAL (&to)[4], const Cell *from) {
+#pragma unroll
+    for (int e = 0; e < 4; e += 16 / sizeof(REAL)) {
+        typedef Vector<REAL, 16 / sizeof(REAL)> Wide;
+        Wide wide = *reinterpret_cast<const Wide *>(from + e);
+#pragma unroll
+        for (int f = 0; f < 16 / (int)sizeof(REAL); f++) to[e + f] = wide.v[f];
+    }
+}
+
 // A thread has a square of 4 by 4 in each 64 by 64 of the tile.
 template <typename A, typename B> struct Products {
     REAL sum[TILE_ROWS / 64][TILE_COLUMNS / 64][4][4] = {};
@@ -53,13 +65,9 @@ template <typename A, typename B> struct Products {
         for (int k = 0; k < TILE_DEPTH; k++) {
             REAL left[TILE_ROWS / 64][4], right[TILE_COLUMNS / 64][4];
 #pragma unroll
-            for (int i = 0; i < TILE_ROWS / 64; i++)
+            for (int i = 0; i < TILE_ROWS / 64; i++) read(left[i], a + Layout<A>::index(i * 64 + ty, k));
 #pragma unroll
-                for (int e = 0; e < 4; e++) left[i][e] = a[Layout<A>::index(i * 64 + ty + e, k)];
-#pragma unroll
-            for (int j = 0; j < TILE_COLUMNS / 64; j++)
-#pragma unroll
-                for (int e = 0; e < 4; e++) right[j][e] = b[Layout<B>::index(j * 64 + tx + e, k)];
+            for (int j = 0; j < TILE_COLUMNS / 64; j++) read(right[j], b + Layout<B>::index(j * 64 + tx, k));
 #pragma unroll
             for (int i = 0; i < TILE_ROWS / 64; i++)
 #pragma unroll

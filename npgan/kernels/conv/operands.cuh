@@ -1,7 +1,7 @@
-// The two factors of an implicit matrix product: tiles of (TILE, TILE_DEPTH) numbers, read from where they lie in the arrays.
+// The two factors of an implicit matrix product: tiles of (TILE, TILE_DEPTH) numbers, read from where they lie in arrays.
 //
-// A thread fetches EACH vectors of VECTOR neighbours in memory to registers, while the tile before is being multiplied, and
-// puts them into shared memory after. What lies outside, in the padding too, is 0.
+// A thread fetches some vectors of VECTOR neighbours in memory to registers while the tile before is being multiplied,
+// and puts them into shared memory after. What lies outside, in the padding too, is 0.
 #pragma once
 #include "windows.cuh"
 
@@ -31,7 +31,8 @@ template <int TILE, bool BY_DEPTH> struct Share {
     static const bool by_depth = BY_DEPTH;
     static const int tile = TILE, each = TILE * TILE_DEPTH / VECTOR / THREADS;
     static const int lane_count = (BY_DEPTH ? TILE_DEPTH : TILE) / VECTOR, lines = THREADS / lane_count;
-    static_assert(each * VECTOR * THREADS == TILE * TILE_DEPTH && lines * lane_count == THREADS, "a tile is shared out evenly");
+    static_assert(each * VECTOR * THREADS == TILE * TILE_DEPTH, "a tile is shared out evenly");
+    static_assert(lines * lane_count == THREADS, "all threads have the same share");
 
     __device__ static int along() { return threadIdx.x % lane_count * VECTOR; }
     __device__ static int line(int r) { return threadIdx.x / lane_count + r * lines; }
@@ -76,8 +77,8 @@ template <int TILE> struct Windows : Share<TILE, true> {
     }
 };
 
-// The weight as the data gradient takes it. Rows are channels of the output, the depth is (tap, tap, channel of dy), the
-// same place in it as that of the windows: to be fetched before they go on.
+// The weight as the data gradient takes it. Rows are channels of the output, the depth is (tap, tap, channel of dy), at
+// the same place in it as the windows: to be fetched before they go on.
 template <int TILE, typename WINDOWS> struct Taps : Share<TILE, true> {
     typedef Share<TILE, true> S;
     const REAL *weight;

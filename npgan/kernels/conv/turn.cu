@@ -8,7 +8,8 @@ extern "C" __global__ void turn(REAL *to, const REAL *from, Index accumulate, In
     __shared__ REAL square[SIDE][SIDE + 1];
     Index row = (Index)blockIdx.y * SIDE + threadIdx.y, column = (Index)blockIdx.x * SIDE + threadIdx.x;
     for (int i = 0; i < SIDE; i += blockDim.y)
-        if (row + i < rows && column < columns) square[threadIdx.y + i][threadIdx.x] = from[(row + i) * columns + column];
+        if (row + i < rows && column < columns)
+            square[threadIdx.y + i][threadIdx.x] = from[(row + i) * columns + column];
     __syncthreads();
     row = (Index)blockIdx.y * SIDE + threadIdx.x, column = (Index)blockIdx.x * SIDE + threadIdx.y;
     for (int i = 0; i < SIDE; i += blockDim.y)

@@ -20,7 +20,7 @@ struct Geometry {
     {(int)n_, (int)h_, (int)w_, (int)in_, (int)kh_, (int)kw_, (int)out_, (int)oh_, (int)ow_,                          \
      (int)sh_, (int)sw_, (int)top_, (int)left_, (int)dh_, (int)dw_}
 
-// One axis of a sum over windows:  out[first + step t] = sum over k of  source[base + stride t + jump k] w[tap + skip k].
+// One axis of a sum over windows:  out[first + step t] = Σₖ source[base + stride t + jump k] w[tap + skip k].
 struct Axis {
     int count, first, step;  // t < count
     int base, stride, jump;

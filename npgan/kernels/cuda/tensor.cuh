@@ -1,8 +1,8 @@
 // Tensor cores: products of 16 by 16 by TENSOR_DEPTH that a whole warp makes together, in float32.
 //
-// COMPUTE is PLAIN (no tensor cores), TF32 (10 bits of mantissa) or BF16 (7 bits). These are PTX's wmma instructions, in
-// which only the device knows where in a fragment a number lies. CUDA's own names for them are in mma.h, half of which
-// is not in the wheels that CuPy brings; tests/emulator has these in C++.
+// COMPUTE is PLAIN (no tensor cores), TF32 (10 bits of mantissa) or BF16 (7 bits). These are PTX's wmma instructions,
+// in which only the device knows where in a fragment a number lies. CUDA's own names for them are in mma.h, half of
+// which is not in the wheels that CuPy brings; tests/emulator has these in C++.
 //
 // A Factor's or Sum's memory begins at a multiple of 32 bytes, and its lines, `pitch` numbers apart, at one of 16.
 #pragma once

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,19 @@ def flags(dtype: Any, options: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 @cache
+def _headers() -> tuple[str, ...]:
+    """Return where CUDA 12's wheels have the header of the tensor cores: not beside CUDA's others, where CuPy looks."""
+    nvidia = find_spec("nvidia")
+    places = [Path(place, "cuda_nvcc", "include") for place in (nvidia and nvidia.submodule_search_locations) or ()]
+    return tuple(f"-I{place}" for place in places if (place / "crt").is_dir())
+
+
+@cache
 def module(operation: str, dtype: Any, options: tuple[str, ...] = ()) -> Any:
     """Return an operation's kernels for a dtype and options, compiled when the first of them is asked for."""
     import cupy
 
-    return cupy.RawModule(code=source(operation), options=flags(dtype, options))
+    return cupy.RawModule(code=source(operation), options=(*flags(dtype, options), *_headers()))
 
 
 @cache
@@ -69,16 +78,20 @@ def kernel(operation: str, name: str, dtype: Any, *options: str) -> Any:
     Raises
     ------
     BackendError
-        CUDA's compiler is missing.
+        CUDA's compiler is missing, or a header of CUDA's.
     """
     try:
         return module(operation, dtype, options).get_function(name)
-    except (ImportError, OSError, RuntimeError) as error:
-        if "nvrtc" not in str(error).lower():
+    except Exception as error:  # whatever CuPy makes of it
+        said = str(error)
+        if "cannot open source file" in said:
+            what = f"a header of CUDA's is missing ({said.strip().splitlines()[0]})"
+        elif "nvrtc" in said.lower() and not type(error).__name__.startswith("Compile"):
+            what = f"CUDA's compiler, NVRTC, cannot be loaded ({said})"
+        else:
             raise
         raise BackendError(
-            f"CUDA's compiler, NVRTC, cannot be loaded ({error}); install CuPy with the parts of CUDA that it needs: "
-            "pip install 'npgan[gpu-cuda13]' or 'npgan[gpu-cuda12]'"
+            f"{what}; install the parts of CUDA that CuPy needs: pip install 'npgan[gpu-cuda13]' or 'npgan[gpu-cuda12]'"
         ) from None
 
 

@@ -215,6 +215,9 @@ def scalar() -> Array:
 
 def forget() -> None:
     """Forget what was compiled and allocated: for tests, which change one CuPy for another."""
+    from npgan.backend import products
+
+    products._cublas.cache_clear()
     module.cache_clear()
     kernel.cache_clear()
     _works.clear()

@@ -2,7 +2,8 @@
 
 An operation's device code is ``kernels/OPERATION/gpu.cu``, what several of them share is ``kernels/cuda/*.cuh``. The
 dtype and other options are macros, so a kernel is compiled once for each combination that a run uses: by NVRTC, and
-CuPy keeps the result on disk between processes.
+CuPy keeps the result on disk between processes. CuPy also has float32 numbers below 1.2e-38 taken for 0 (``-ftz=true``,
+which it always adds); nothing else is approximated.
 
 A launch neither waits nor allocates, so that a training step can be captured as a CUDA graph: what a kernel needs
 beside its arguments is made once and stays. A number that changes from step to step (a step's number, a learning rate)

@@ -2,7 +2,8 @@
 
 An operation's device code is ``kernels/OPERATION/gpu.cu``, what several of them share is ``kernels/cuda/*.cuh``. The
 dtype and other options are macros, so a kernel is compiled once for each combination that a run uses: by NVRTC, and
-CuPy keeps the result on disk between processes.
+CuPy keeps the result on disk between processes. CuPy also has float32 numbers below 1.2e-38 taken for 0 (``-ftz=true``,
+which it always adds); nothing else is approximated.
 
 A launch neither waits nor allocates, so that a training step can be captured as a CUDA graph: what a kernel needs
 beside its arguments is made once and stays. A number that changes from step to step (a step's number, a learning rate)
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +57,19 @@ def flags(dtype: Any, options: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 @cache
+def _headers() -> tuple[str, ...]:
+    """Return where CUDA 12's wheels have the header of the tensor cores: not beside CUDA's others, where CuPy looks."""
+    nvidia = find_spec("nvidia")
+    places = [Path(place, "cuda_nvcc", "include") for place in (nvidia and nvidia.submodule_search_locations) or ()]
+    return tuple(f"-I{place}" for place in places if (place / "crt").is_dir())
+
+
+@cache
 def module(operation: str, dtype: Any, options: tuple[str, ...] = ()) -> Any:
     """Return an operation's kernels for a dtype and options, compiled when the first of them is asked for."""
     import cupy
 
-    return cupy.RawModule(code=source(operation), options=flags(dtype, options))
+    return cupy.RawModule(code=source(operation), options=(*flags(dtype, options), *_headers()))
 
 
 @cache
@@ -69,16 +79,20 @@ def kernel(operation: str, name: str, dtype: Any, *options: str) -> Any:
     Raises
     ------
     BackendError
-        CUDA's compiler is missing.
+        CUDA's compiler is missing, or a header of CUDA's.
     """
     try:
         return module(operation, dtype, options).get_function(name)
-    except (ImportError, OSError, RuntimeError) as error:
-        if "nvrtc" not in str(error).lower():
+    except Exception as error:  # whatever CuPy makes of it
+        said = str(error)
+        if "cannot open source file" in said:
+            what = f"a header of CUDA's is missing ({said.strip().splitlines()[0]})"
+        elif "nvrtc" in said.lower() and not type(error).__name__.startswith("Compile"):
+            what = f"CUDA's compiler, NVRTC, cannot be loaded ({said})"
+        else:
             raise
         raise BackendError(
-            f"CUDA's compiler, NVRTC, cannot be loaded ({error}); install CuPy with the parts of CUDA that it needs: "
-            "pip install 'npgan[gpu-cuda13]' or 'npgan[gpu-cuda12]'"
+            f"{what}; install the parts of CUDA that CuPy needs: pip install 'npgan[gpu-cuda13]' or 'npgan[gpu-cuda12]'"
         ) from None
 
 
@@ -202,6 +216,9 @@ def scalar() -> Array:
 
 def forget() -> None:
     """Forget what was compiled and allocated: for tests, which change one CuPy for another."""
+    from npgan.backend import products
+
+    products._cublas.cache_clear()
     module.cache_clear()
     kernel.cache_clear()
     _works.clear()

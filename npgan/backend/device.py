@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import distributions
 from typing import Any
 
@@ -14,8 +15,11 @@ _SMALLER = "take a smaller batch (--set batch=...) or a smaller model, or stop w
 INSTALL = "pip install 'npgan[gpu-cuda13]' (CUDA 13 driver) or 'npgan[gpu-cuda12]' (CUDA 12 driver)"
 
 
+_connected: Any = None  # the module that passed
+
+
 def connect() -> Any:
-    """Import CuPy, look for a device, and return the module.
+    """Import CuPy, look for a device, and return the module; after the first time, at once and without waiting.
 
     Raises
     ------
@@ -23,6 +27,9 @@ def connect() -> Any:
         CuPy is not installed, or twice; there is no driver, or an older one than CuPy was built for; there is no
         device, or it cannot be used. The message says what to install.
     """
+    global _connected
+    if _connected is not None and sys.modules.get("cupy") is _connected:
+        return _connected
     wheels = installed_wheels()
     if len(wheels) > 1:
         raise BackendError(
@@ -58,6 +65,7 @@ def connect() -> Any:
         cupy.cuda.Device().synchronize()  # a device that somebody has for themselves, or that hangs, says so here
     except runtime.CUDARuntimeError as error:
         raise BackendError(f"the CUDA device cannot be used: {error}; {_ADVICE}; or use --backend cpu") from None
+    _connected = cupy
     return cupy
 
 

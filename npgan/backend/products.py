@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from npgan.backend.base import Array
+from npgan.backend.device import INSTALL
+from npgan.errors import BackendError
 
 _FLOAT, _DOUBLE = 0, 1  # cudaDataType_t: CUDA_R_32F, CUDA_R_64F
 
@@ -19,23 +21,28 @@ def _scalars(dtype: Any) -> tuple[Array, int, int]:
     return numbers, numbers.ctypes.data, numbers.ctypes.data + numbers.itemsize
 
 
+# cublasComputeType_t: CUBLAS_COMPUTE_32F, 32F_FAST_TF32, 32F_FAST_16BF and 64F. Tensor cores take float32 in TF32 (10
+# bits of mantissa) or in bf16 (7 bits), and add up in float32.
+_COMPUTE = {"float32": 68, "tf32": 77, "bf16": 75}
+_COMPUTE_DOUBLE = 70
+
+
 @cache
-def compute_type(dtype: Any, compute: str) -> int:
-    """Return cuBLAS's number of what products of a dtype are computed in.
+def _cublas() -> tuple[Any, Any]:
+    """Return CuPy's cuBLAS, and what returns its handle for the current device.
 
-    Tensor cores take float32 in TF32 (10 bits of mantissa) or in bf16 (7 bits), and add up in float32.
+    Raises
+    ------
+    BackendError
+        It is not installed.
     """
-    from cupy.cuda import cublas
-
-    if dtype == np.float64:
-        found: int = cublas.CUBLAS_COMPUTE_64F
-    elif compute == "tf32":
-        found = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-    elif compute == "bf16":
-        found = cublas.CUBLAS_COMPUTE_32F_FAST_16BF
-    else:
-        found = cublas.CUBLAS_COMPUTE_32F
-    return found
+    try:
+        from cupy.cuda import cublas, get_cublas_handle
+    except (ImportError, OSError) as error:
+        raise BackendError(
+            f"matrix products on the GPU need cuBLAS, which cannot be loaded ({str(error).strip()}); {INSTALL}"
+        ) from None
+    return cublas, get_cublas_handle
 
 
 def product(
@@ -52,9 +59,13 @@ def product(
     accumulate : bool
     compute : {"float32", "tf32", "bf16"}
         Of float32 matrices; float64 ones are multiplied in float64.
-    """
-    from cupy.cuda import cublas, get_cublas_handle
 
+    Raises
+    ------
+    BackendError
+        cuBLAS is not installed.
+    """
+    cublas, handle = _cublas()
     (m, n), k = c.shape, a.shape[0] if ta else a.shape[1]
     if not c.size:
         return
@@ -63,13 +74,13 @@ def product(
             c[...] = 0
         return
     _, zero, one = _scalars(c.dtype)
-    kind = _DOUBLE if c.dtype == np.float64 else _FLOAT
+    kind, kept = (_DOUBLE, _COMPUTE_DOUBLE) if c.dtype == np.float64 else (_FLOAT, _COMPUTE[compute])
     # cuBLAS reads a matrix by columns, so as its transpose, and Cᵀ = op(B)ᵀ op(A)ᵀ.
     cublas.gemmEx(
-        get_cublas_handle(), int(tb), int(ta), n, m, k,
+        handle(), int(tb), int(ta), n, m, k,
         one, _address(b), kind, b.shape[1], _address(a), kind, a.shape[1],
         one if accumulate else zero, _address(c), kind, n,
-        compute_type(c.dtype, compute), -1,
+        kept, -1,
     )  # fmt: skip
 
 

@@ -96,10 +96,49 @@ def test_a_captured_sum_is_made_when_the_graph_runs(cupy):
             assert float(mean) == value
 
 
-def test_without_a_compiler(emulator, monkeypatch):
+class CompileException(Exception):  # noqa: N818
+    """As CuPy's, when NVRTC does not take a source."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: no such file"),
+            r"NVRTC.*libnvrtc\.so\.13.*cuda13\]",
+        ),
+        (
+            CompileException('mma.h(55): catastrophic error: cannot open source file "crt/mma.h"\n  #include'),
+            r"header of CUDA's is missing \(mma\.h\(55\).*crt/mma\.h\"\); .*npgan\[gpu-cuda13\]",
+        ),
+    ],
+)
+def test_without_a_compiler(emulator, monkeypatch, error, message):
     def missing(*args, **kwargs):
-        raise RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: cannot open shared object file")
+        raise error
 
     monkeypatch.setattr(emulator.RawModule, "get_function", missing)
-    with pytest.raises(BackendError, match=r"NVRTC.*libnvrtc\.so\.13.*npgan\[gpu-cuda13\]"):
+    with pytest.raises(BackendError, match=message):
         cuda.kernel("softmax", "forward", np.dtype("float64"))
+
+
+def test_a_source_that_is_wrong_stays_a_bug(emulator, monkeypatch):
+    def wrong(*args, **kwargs):
+        raise CompileException("nvrtc: error: expected a ;")
+
+    monkeypatch.setattr(emulator.RawModule, "get_function", wrong)
+    with pytest.raises(CompileException):
+        cuda.kernel("softmax", "forward", np.dtype("float64"))
+
+
+def test_headers_of_cuda_12_are_found(monkeypatch, tmp_path):
+    from importlib.machinery import ModuleSpec
+
+    spec = ModuleSpec("nvidia", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / "other"), str(tmp_path)]
+    monkeypatch.setattr(cuda, "find_spec", lambda name: spec)
+    assert cuda._headers.__wrapped__() == ()
+    (tmp_path / "cuda_nvcc" / "include" / "crt").mkdir(parents=True)
+    assert cuda._headers.__wrapped__() == (f"-I{tmp_path}/cuda_nvcc/include",)
+    monkeypatch.setattr(cuda, "find_spec", lambda name: None)
+    assert cuda._headers.__wrapped__() == ()

@@ -89,6 +89,15 @@ def test_a_newer_driver_is_fine(monkeypatch):
     assert get_backend("gpu").xp.__version__ == "14.0.1"
 
 
+def test_a_device_is_looked_for_once(monkeypatch, emulator):
+    first = get_backend("gpu").xp
+    monkeypatch.setattr(device, "installed_wheels", lambda: pytest.fail("looked again"))
+    with emulator.cuda.Stream() as stream:
+        stream.begin_capture()
+        assert get_backend("gpu:tf32").xp is first  # nothing waits for the device
+        stream.end_capture()
+
+
 def test_two_wheels(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy())
     names = ["numpy", "cupy-cuda12x", "CuPy-CUDA13x"]

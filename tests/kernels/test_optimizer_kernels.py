@@ -155,6 +155,8 @@ def test_norm_is_the_norm(version, seed, size, dtype):
     ],
 )
 def test_norm_neither_overflows_nor_vanishes(version, x, expected):
+    if getattr(version, "flushes", False) and x.dtype == np.float32 and expected < 1e-38:
+        pytest.skip("CuPy has such numbers taken for 0 on a GPU")
     with np.errstate(all="raise", under="ignore"):
         assert norm_of(version, x) == pytest.approx(
             expected, rel=2e-5 if expected == 1e-40 * math.sqrt(2) else 1e-7, nan_ok=True

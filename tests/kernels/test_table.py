@@ -63,3 +63,14 @@ def test_the_gpu_table_falls_back_to_the_reference():
     kernels = npgan.kernels.Kernels("gpu")
     for operation in OPERATIONS:
         assert getattr(kernels, operation).__name__.rpartition(".")[2] in ("gpu", "reference")
+
+
+def test_a_backend_tells_its_functions_what_they_want_to_know():
+    from npgan.kernels.dense import gpu
+
+    kernels = npgan.kernels.Kernels("gpu", compute="bf16", nobody="asks")
+    assert kernels.dense.forward.keywords == {"compute": "bf16"}
+    assert kernels.dense.forward.func is gpu.forward
+    assert kernels.dense.workspace is gpu.workspace  # it does not ask
+    assert kernels.bias.__name__ == "npgan.kernels.bias.gpu"
+    assert npgan.kernels.Kernels("gpu", compute="tf32").dense.forward.keywords == {"compute": "tf32"}

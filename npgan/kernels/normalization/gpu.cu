@@ -146,8 +146,11 @@ extern "C" __global__ void element_weights(Work *work, REAL *dgain, REAL *dbias,
         dy, x);
 }
 
-extern "C" __global__ void inputs(REAL *dx, const double *sums, const REAL *dy, const REAL *x, Index constant, FRAME) {
+// (The bounds here and below: more threads on a multiprocessor, as these wait for memory.)
+extern "C" __global__ void __launch_bounds__(256, 4)
+    inputs(REAL *dx, const double *sums, const REAL *dy, const REAL *x, Index constant, FRAME) {
     Frame f = FRAME_OF;
+    double each = 1.0 / r;
     map_places(
         dx, groups, r, c,
         [=](Index group, Index row, Index column, REAL dy, REAL x) -> REAL {
@@ -156,21 +159,23 @@ extern "C" __global__ void inputs(REAL *dx, const double *sums, const REAL *dy, 
             REAL g = f.unbent(row, column, xhat, dy) * f.in_row(row, f.gain);
             if (f.gain && !f.element) outside = s * f.gain[column];
             if (constant) return g * outside;
-            return (g - (sums[at] + xhat * sums[groups * c + at]) / r) * outside;
+            return (g - (sums[at] + xhat * sums[groups * c + at]) * each) * outside;
         },
         dy, x);
 }
 
 // sums (2, G, C) of rx and xhat rx; rgain and rbias are like gain
-extern "C" __global__ void rnormalize(REAL *ry, const double *sums, const REAL *rx, const REAL *x, const REAL *rgain,
-                                      const REAL *rbias, Index constant, FRAME) {
+extern "C" __global__ void __launch_bounds__(256, 4)
+    rnormalize(REAL *ry, const double *sums, const REAL *rx, const REAL *x, const REAL *rgain, const REAL *rbias,
+               Index constant, FRAME) {
     Frame f = FRAME_OF;
+    double each = 1.0 / r;
     map_places(
         ry, groups, r, c,
         [=](Index group, Index row, Index column, REAL rx, REAL x) -> REAL {
             Index at = group * c + column, weight = f.element ? row : column;
             REAL xhat = f.xhat(group, column, x), s = f.inv_std[at];
-            REAL found = constant ? rx * s : (rx - (sums[at] + xhat * sums[groups * c + at]) / r) * s;
+            REAL found = constant ? rx * s : (rx - (sums[at] + xhat * sums[groups * c + at]) * each) * s;
             if (f.gain) found *= f.gain[weight];
             return rgain ? found + xhat * rgain[weight] + rbias[weight] : found;
         },
@@ -273,8 +278,9 @@ extern "C" __global__ void rfactors(double *factors, const double *sums, const R
     }
 }
 
-extern "C" __global__ void rinputs(REAL *rdx, const double *factors, const REAL *rdy, const REAL *dy, const REAL *rx,
-                                   const REAL *x, const REAL *rgain, Index constant, FRAME) {
+extern "C" __global__ void __launch_bounds__(256, 3)
+    rinputs(REAL *rdx, const double *factors, const REAL *rdy, const REAL *dy, const REAL *rx, const REAL *x,
+            const REAL *rgain, Index constant, FRAME) {
     Frame f = FRAME_OF;
     Index all = groups * c;
     map_places(

@@ -7,13 +7,12 @@ L J u + (L's own derivative along u) v; the second term has third derivatives of
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.rule import JVP, VJP, Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
 
@@ -30,6 +29,10 @@ class AdjustedDescent(Rule):
     def _adjust(self, game: DifferentiableGame, v: Array) -> Array:
         """Return L v at the game's point (P_D + P_G,), of the field or, at its zero, of a direction of it."""
 
+    @abstractmethod
+    def _adjust_back(self, game: DifferentiableGame, w: Array) -> Array:
+        """Return Lᵀ w at the game's point, a zero of the field."""
+
     def _adjusted(self, game: DifferentiableGame, v: Array) -> Array:
         """Return w for the field v at the game's point."""
         return self._adjust(game, v)
@@ -37,7 +40,7 @@ class AdjustedDescent(Rule):
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
         self._descend_both(game, self._adjusted(game, game.gradient()))
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         self._check_zero(game, game.gradient(), "the field")
         point = game.at(game.theta)
         frozen = [self._freeze(player) for player in PLAYERS]
@@ -47,7 +50,10 @@ class AdjustedDescent(Rule):
             for each, theta, momentum, gradient in zip(frozen, r.weights, r.momenta, field, strict=True):
                 each.push(theta, momentum, gradient)
 
-        return push
+        def pull(r: Tangent) -> None:
+            r.theta += point.vjp(self._adjust_back(point, self._pull(frozen, r)))
+
+        return Linearisation(push, pull)
 
 
 class Consensus(AdjustedDescent):
@@ -75,6 +81,10 @@ class Consensus(AdjustedDescent):
         adjusted: Array = v + self.gamma * game.vjp(v)
         return adjusted
 
+    def _adjust_back(self, game: DifferentiableGame, w: Array) -> Array:
+        found: Array = w + self.gamma * game.jvp(w)
+        return found
+
 
 class Hamiltonian(AdjustedDescent):
     """w = Jᵀ v: descent of H = ½‖v‖², which goes to zeros of the field of every kind, a player's maxima among them."""
@@ -85,6 +95,9 @@ class Hamiltonian(AdjustedDescent):
 
     def _adjust(self, game: DifferentiableGame, v: Array) -> Array:
         return game.vjp(v)
+
+    def _adjust_back(self, game: DifferentiableGame, w: Array) -> Array:
+        return game.jvp(w)
 
 
 class SymplecticAdjustment(AdjustedDescent):
@@ -128,6 +141,10 @@ class SymplecticAdjustment(AdjustedDescent):
     def _adjust(self, game: DifferentiableGame, v: Array) -> Array:
         adjusted: Array = v + self.strength * 0.5 * (game.vjp(v) - game.jvp(v))
         return adjusted
+
+    def _adjust_back(self, game: DifferentiableGame, w: Array) -> Array:
+        found: Array = w + self.strength * 0.5 * (game.jvp(w) - game.vjp(w))
+        return found
 
     def _adjusted(self, game: DifferentiableGame, v: Array) -> Array:
         slope = game.vjp(v)  # of H

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.game.differentiable import DifferentiableGame
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.game.wrapper import Wrapper
 from npgan.optimizers import Optimizer
 from npgan.options import number
@@ -62,14 +62,19 @@ class Averaging(Wrapper):
         """Return the weight of the next point in the mean."""
         return 1 / (self.t + 1)
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         inner, share, n = self.inner._linearise(game), self._share(), self._weights
 
         def push(r: Tangent) -> None:
-            inner(r.without(n))
+            inner.push(r.without(n))
             r.vector[-n:] += share * (r.theta - r.vector[-n:])
 
-        return push
+        def pull(r: Tangent) -> None:
+            r.theta += share * r.vector[-n:]
+            r.vector[-n:] *= 1 - share
+            inner.pull(r.without(n))
+
+        return Linearisation(push, pull)
 
 
 class MovingAverage(Averaging):

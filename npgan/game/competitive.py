@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 
 from npgan.backend.base import Array
@@ -67,11 +68,19 @@ class CompetitiveDescent(AdjustedDescent):
         adjusted: Array = v + self._opposite(game, self._scale(y))
         return adjusted
 
-    def _solve(self, game: DifferentiableGame, b: Array) -> Array:
-        """Return y with (I + S N S) y = b: CGLS (Hestenes and Stiefel 1952, section 10)."""
+    def _adjust_back(self, game: DifferentiableGame, w: Array) -> Array:
+        y = self._solve(game, self._scale(self._opposite_back(game, w)), transposed=True)
+        found: Array = w - self._scale(y)
+        return found
+
+    def _solve(self, game: DifferentiableGame, b: Array, *, transposed: bool = False) -> Array:
+        """Return y with (I + S N S) y = b, or with Nᵀ: CGLS (Hestenes and Stiefel 1952, section 10)."""
+        there, back = self._opposite, self._opposite_back
+        if transposed:
+            there, back = back, there
         y, residual = 0 * b, b.copy()
         goal = self.tol * self._norm(b)
-        slope = self._transposed(game, residual)
+        slope = self._system(game, residual, back)
         p, gamma = slope, float(slope @ slope)
         left = self._norm(residual)
         for _ in range(self.iterations):
@@ -79,11 +88,11 @@ class CompetitiveDescent(AdjustedDescent):
                 return y
             if not gamma:
                 break
-            q = p + self._scale(self._opposite(game, self._scale(p)))
+            q = self._system(game, p, there)
             alpha = gamma / float(q @ q)
             y += alpha * p
             residual -= alpha * q
-            slope = self._transposed(game, residual)
+            slope = self._system(game, residual, back)
             before, gamma = gamma, float(slope @ slope)
             p = slope + (gamma / before) * p
             left = self._norm(residual)
@@ -98,11 +107,9 @@ class CompetitiveDescent(AdjustedDescent):
             "or lower the rates, with which the system is better conditioned"
         )
 
-    def _transposed(self, game: DifferentiableGame, u: Array) -> Array:
-        """Return (I + S N S)ᵀ u."""
-        d, g = game.split(self._scale(u))
-        back = game.backend.xp.concatenate([game.block_vjp("G", "D", g), game.block_vjp("D", "G", d)])
-        found: Array = u + self._scale(back)
+    def _system(self, game: DifferentiableGame, u: Array, opposite: Callable[..., Array]) -> Array:
+        """Return (I + S N S) u, or with Nᵀ."""
+        found: Array = u + self._scale(opposite(game, self._scale(u)))
         return found
 
     @staticmethod
@@ -110,6 +117,13 @@ class CompetitiveDescent(AdjustedDescent):
         """Return N u."""
         d, g = game.split(u)
         found: Array = game.backend.xp.concatenate([game.block_jvp("D", "G", g), game.block_jvp("G", "D", d)])
+        return found
+
+    @staticmethod
+    def _opposite_back(game: DifferentiableGame, u: Array) -> Array:
+        """Return Nᵀ u."""
+        d, g = game.split(u)
+        found: Array = game.backend.xp.concatenate([game.block_vjp("G", "D", g), game.block_vjp("D", "G", d)])
         return found
 
     def _scale(self, u: Array) -> Array:

@@ -5,11 +5,9 @@ With heavy-ball momentum, a negative one, or Adam, where the optimizers have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.rule import Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import whole
 
@@ -27,7 +25,7 @@ class SimultaneousDescent(Rule):
     def step(self, game: DifferentiableGame) -> None:  # noqa: D102
         self._descend_both(game, game.gradient())
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         point = game.at(game.theta)
         frozen = [self._freeze(player) for player in PLAYERS]
 
@@ -36,7 +34,10 @@ class SimultaneousDescent(Rule):
             for each, theta, momentum, gradient in zip(frozen, r.weights, r.momenta, gradients, strict=True):
                 each.push(theta, momentum, gradient)
 
-        return push
+        def pull(r: Tangent) -> None:
+            r.theta += point.vjp(self._pull(frozen, r))
+
+        return Linearisation(push, pull)
 
 
 class AlternatingDescent(Rule):
@@ -70,7 +71,7 @@ class AlternatingDescent(Rule):
     def _turns(self) -> list[str]:
         return ["D"] * self.n_critic + ["G"]
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         turns = []
         with self.kept(game):
             for player in self._turns():
@@ -82,4 +83,9 @@ class AlternatingDescent(Rule):
                 i = PLAYERS.index(player)
                 frozen.push(r.weights[i], r.momenta[i], point.jvp(r.theta, player))
 
-        return push
+        def pull(r: Tangent) -> None:
+            for player, point, frozen in reversed(turns):
+                i = PLAYERS.index(player)
+                r.theta += point.row_vjp(player, frozen.pull(r.weights[i], r.momenta[i]))
+
+        return Linearisation(push, pull)

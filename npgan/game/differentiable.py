@@ -142,6 +142,30 @@ class DifferentiableGame(ABC):
         parts = self.split(self._check("u", u))
         return self._field(lambda i: self._cross_jvp(parts, i), player)
 
+    def row_vjp(self, player: str, u: Array) -> Array:
+        """Return a player's row of J, transposed, times u: the gradient of <u, its own gradient> by all weights."""
+        i = player_index(player)
+        self._check("u", u, self.sizes[i])
+        return self._join(self._vjp((u, None) if i == 0 else (None, u), (True, True)))
+
+    def cross_vjp(self, u: Array, player: str | None = None) -> Array:
+        """Return the gradient of <u, cross gradients> by all weights, or of <u, one of them>; raises as `jvp`.
+
+        Each loss's second derivatives are symmetric, so it is made of `cross_jvp` and `jvp`.
+        """
+        xp = self.backend.xp
+        found: Array = xp.zeros((self.size,), self.dtype)
+        wanted = (0, 1) if player is None else (player_index(player),)
+        parts = self.split(self._check("u", u)) if player is None else (u, u)
+        for i in wanted:
+            self._check("u", parts[i], self.sizes[i])
+            along = xp.concatenate(
+                [parts[i] if j == i else xp.zeros_like(u, shape=n) for j, n in enumerate(self.sizes)]
+            )
+            rows = [self.cross_jvp(along, p) if j == i else self.jvp(along, p) for j, p in enumerate(PLAYERS)]
+            found += xp.concatenate(rows)
+        return found
+
     def block_jvp(self, row: str, column: str, u: Array) -> Array:
         """Return the product of one block of J with u: ``("D", "G")`` is ∂²L_D/∂θ_D∂θ_G, u (P_G,) -> (P_D,)."""
         j = player_index(column)

@@ -6,12 +6,10 @@ Adam's direction their Adam forms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from npgan.errors import NpganError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.rule import Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 
 
@@ -42,7 +40,7 @@ class Extragradient(Rule):
             game.load(start)
         self._descend_both(game, field)
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         halves = []
         with self.kept(game):
             for _ in range(2):
@@ -57,7 +55,15 @@ class Extragradient(Rule):
                 for each, theta, momentum, gradient in zip(frozen, r.weights, r.momenta, field, strict=True):
                     each.push(theta, momentum, gradient)
 
-        return push
+        def pull(r: Tangent) -> None:
+            start = 0 * r.theta
+            for point, frozen in reversed(halves):
+                field = self._pull(frozen, r)
+                start += r.theta
+                r.theta[...] = point.vjp(field)
+            r.theta += start
+
+        return Linearisation(push, pull)
 
 
 class ExtrapolationFromPast(Rule):
@@ -86,7 +92,7 @@ class ExtrapolationFromPast(Rule):
         for player, past in zip(PLAYERS, self._halves(self.memory), strict=True):
             self._apply(game, player, past)
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         frozen, rates = [self._freeze(player, 1.0) for player in PLAYERS], self.rates
         with self.kept(game):
             self._extrapolate(game)
@@ -101,7 +107,20 @@ class ExtrapolationFromPast(Rule):
                 own[i][...] = frozen[i].displacement(r.weights[i], r.momenta[i], field[i])
                 optimizer.apply(r.weights[i], own[i], rates[i])
 
-        return push
+        def pull(r: Tangent) -> None:
+            own, field = self._halves(r.own), []
+            for i, optimizer in enumerate(self.optimizers):
+                optimizer.apply(own[i], r.weights[i], rates[i])
+                by_theta, by_g = frozen[i].displacement_pull(own[i], r.momenta[i])
+                r.weights[i][...] += by_theta
+                field.append(by_g)
+            half = ahead.vjp(game.backend.xp.concatenate(field))
+            r.theta += half
+            r.own[...] = 0
+            for i, optimizer in enumerate(self.optimizers):
+                optimizer.apply(own[i], ahead.split(half)[i], rates[i])
+
+        return Linearisation(push, pull)
 
 
 class Optimistic(Rule):
@@ -124,7 +143,7 @@ class Optimistic(Rule):
             self._apply(game, player, 2 * direction - past)
             past[...] = direction
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         here, rates = game.at(game.theta), self.rates
         frozen = [self._freeze(player, 1.0) for player in PLAYERS]
 
@@ -135,4 +154,15 @@ class Optimistic(Rule):
                 optimizer.apply(r.weights[i], 2 * direction - own[i], rates[i])
                 own[i][...] = direction
 
-        return push
+        def pull(r: Tangent) -> None:
+            own, field = self._halves(r.own), []
+            for i, optimizer in enumerate(self.optimizers):
+                back = 0 * own[i]
+                optimizer.apply(back, r.weights[i], rates[i])
+                by_theta, by_g = frozen[i].displacement_pull(own[i] + 2 * back, r.momenta[i])
+                own[i][...] = -back
+                r.weights[i][...] += by_theta
+                field.append(by_g)
+            r.theta += here.vjp(game.backend.xp.concatenate(field))
+
+        return Linearisation(push, pull)

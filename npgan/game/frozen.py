@@ -38,6 +38,26 @@ class FrozenStep:
         """Take a direction of the weights (P,), the momentum (P,) and the gradient (P,) through the step, in place."""
         rtheta -= self.displacement(rtheta, rmoment, rg)
 
+    def pull(self, rtheta: Array, rmoment: Array | None) -> Array:
+        """Take a gradient by weights (P,) and momentum (P,) back through the step, in place; return that by g (P,)."""
+        by_theta, by_g = self.displacement_pull(-rtheta, rmoment)
+        rtheta += by_theta
+        return by_g
+
+    def displacement_pull(self, rd: Array, rmoment: Array | None) -> tuple[Array, Array]:
+        """Transpose `displacement`: return the gradients by weights and g of one by what is taken away, rd (P,)."""
+        by_theta, by_g = 0 * rd, 0 * rd
+        for start, stop, l2, a, b, decay in self.slices:
+            part = slice(start, stop)
+            rh = a * rd[part]
+            if rmoment is not None:
+                moved = rmoment[part] + b * rd[part]
+                rh = rh + self.intake * moved
+                rmoment[part] = self.momentum * moved
+            by_g[part] = rh
+            by_theta[part] = l2 * rh + decay * rd[part]
+        return by_theta, by_g
+
     def displacement(self, rtheta: Array, rmoment: Array | None, rg: Array) -> Array:
         """Return the direction of what the step takes away from the weights (P,); that of the momentum is moved."""
         found = 0 * rtheta

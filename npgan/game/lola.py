@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.opponent import Opponent
 from npgan.game.rule import CROSS, OFF_DIAGONAL, Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
 
@@ -69,7 +67,7 @@ class Lola(Rule):
             return self.lookahead, self.lookahead
         return self.rates[1], self.rates[0]
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         self._check_zero(game, self.opponent.gradient(game), "each player's gradient of the other's loss")
         point = game.at(game.theta)
         frozen = [self._freeze(player) for player in PLAYERS]
@@ -80,4 +78,11 @@ class Lola(Rule):
             for i, each in enumerate(frozen):
                 each.push(r.weights[i], r.momenta[i], field[i])
 
-        return push
+        def pull(r: Tangent) -> None:
+            w = self._pull(frozen, r)
+            (w_d, w_g), (ahead_of_d, ahead_of_g) = point.split(w), self._expected()
+            parts = ahead_of_g * point.block_jvp("D", "G", w_g), ahead_of_d * point.block_jvp("G", "D", w_d)
+            shaping = self.opponent.vjp(point, point.backend.xp.concatenate(parts))
+            r.theta += point.vjp(w) - shaping
+
+        return Linearisation(push, pull)

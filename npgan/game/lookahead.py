@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from npgan.backend.base import Array
 from npgan.game.differentiable import DifferentiableGame
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.game.wrapper import Wrapper
 from npgan.optimizers import Optimizer
 from npgan.options import number, whole
@@ -62,20 +62,27 @@ class Lookahead(Wrapper):
         moved: Array = slow + self.alpha * (fast - slow)
         return moved
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
-        pushes = []
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
+        steps = []
         with self.kept(game):
             for _ in range(self.k):
-                pushes.append(self.inner._linearise(game))
+                steps.append(self.inner._linearise(game))
                 self.inner.step(game)
 
         def push(r: Tangent) -> None:
             slow = r.theta.copy()
-            for each in pushes:
-                each(r)
+            for each in steps:
+                each.push(r)
             r.theta[...] = self._back(slow, r.theta)
 
-        return push
+        def pull(r: Tangent) -> None:
+            slow = (1 - self.alpha) * r.theta
+            r.theta[...] *= self.alpha
+            for each in reversed(steps):
+                each.pull(r)
+            r.theta += slow
+
+        return Linearisation(push, pull)
 
     def _house(self, memory: Array) -> None:
         super()._house(memory)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.rule import Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number
 
@@ -45,7 +43,7 @@ class NegativeMomentum(Rule):
             u[...] = self.beta * u + direction
             self._apply(game, player, u)
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         frozen, rates = [self._freeze(player, 1.0) for player in PLAYERS], self.rates
         points = [game.at(game.theta)]
         with self.kept(game):
@@ -62,4 +60,13 @@ class NegativeMomentum(Rule):
                 own[i][...] = self.beta * own[i] + frozen[i].displacement(r.weights[i], r.momenta[i], gradient)
                 self.optimizers[i].apply(r.weights[i], own[i], rates[i])  # linear, and frozen weights stay
 
-        return push
+        def pull(r: Tangent) -> None:
+            own = self._halves(r.own)
+            for i, player in reversed(list(enumerate(PLAYERS))):
+                self.optimizers[i].apply(own[i], r.weights[i], rates[i])
+                by_theta, by_g = frozen[i].displacement_pull(own[i], r.momenta[i])
+                own[i][...] *= self.beta
+                r.weights[i][...] += by_theta
+                r.theta += points[i].row_vjp(player, by_g)
+
+        return Linearisation(push, pull)

@@ -32,3 +32,9 @@ class Opponent:
     def jvp(self, game: DifferentiableGame, u: Array, player: str | None = None) -> Array:
         """Return the derivative of `gradient` along u."""
         return -game.jvp(u, player) if self.zero_sum else game.cross_jvp(u, player)
+
+    def vjp(self, game: DifferentiableGame, u: Array, player: str | None = None) -> Array:
+        """Return the transpose of `jvp` times u."""
+        if not self.zero_sum:
+            return game.cross_vjp(u, player)
+        return -(game.vjp(u) if player is None else game.row_vjp(player, u))

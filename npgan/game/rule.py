@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, NonFiniteError, SecondOrderError, ShapeError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, on_host, player_index
 from npgan.game.frozen import FrozenStep, freeze, moment
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer, finite, norm
 from npgan.options import number
 
@@ -98,8 +99,8 @@ class Rule(ABC):
         """
 
     @abstractmethod
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
-        """Return what takes a direction of the state through a step from where the game is, in place.
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
+        """Return the derivative of a step from where the game is.
 
         The game may move afterwards: take the points that are needed with `game.at`.
         """
@@ -109,6 +110,8 @@ class Rule(ABC):
     def operator(self, game: DifferentiableGame) -> LinearOperator:
         """Return the derivative of a step at the game's point, and at this rule's memory, on host vectors (S,).
 
+        It has products with the transpose too, as singular values need.
+
         Raises
         ------
         ConfigError
@@ -117,19 +120,21 @@ class Rule(ABC):
             The game was not made for second order.
         """
         self._fit(game)
-        push, rates = self._linearise(game), self.rates
+        linear, rates = self._linearise(game), self.rates
 
-        def product(u: Array) -> Array:
+        def product(move: Callable[[Tangent], None], u: Array) -> Array:
             r = self._tangent(u).copy()
             now, self.rates = self.rates, rates
             try:
-                push(r)
+                move(r)
             finally:
                 self.rates = now
             return r.vector
 
         size = self.state(game).size
-        return on_host((size, size), game.backend, game.dtype, product)
+        return on_host(
+            (size, size), game.backend, game.dtype, partial(product, linear.push), partial(product, linear.pull)
+        )
 
     @property
     def average(self) -> Array | None:
@@ -249,6 +254,12 @@ class Rule(ABC):
         """Return an optimizer's step as a linear map, at this rule's rate unless another is given."""
         i = player_index(player)
         return freeze(self.optimizers[i], self.rates[i] if rate is None else rate)
+
+    def _pull(self, frozen: Sequence[FrozenStep], r: Tangent) -> Array:
+        """Take a gradient back through the steps of both players, in place; return that by the field."""
+        parts = [each.pull(w, m) for each, w, m in zip(frozen, r.weights, r.momenta, strict=True)]
+        found: Array = self.optimizers[0].backend.xp.concatenate(parts)
+        return found
 
     def _zeros(self, size: int) -> Array:
         """Return memory for this rule."""

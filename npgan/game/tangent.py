@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from npgan.backend.base import Array
 
@@ -43,3 +44,19 @@ class Tangent:
     def without(self, last: int) -> Tangent:
         """Return a view without the last elements of `own`, for the rule within another."""
         return Tangent(self.vector[: self.vector.size - last], *self._layout)
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """The derivative of a step, and its transpose.
+
+    Attributes
+    ----------
+    push : callable
+        Takes a direction of the state through the step, in place.
+    pull : callable
+        Takes a gradient by the state after the step back to one by the state before, in place.
+    """
+
+    push: Callable[[Tangent], None]
+    pull: Callable[[Tangent], None]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from npgan.backend.base import Array
 from npgan.game.differentiable import PLAYERS, DifferentiableGame
 from npgan.game.opponent import Opponent
 from npgan.game.rule import VJP, Rule
-from npgan.game.tangent import Tangent
+from npgan.game.tangent import Linearisation, Tangent
 from npgan.optimizers import Optimizer
 from npgan.options import number, whole
 
@@ -93,7 +91,7 @@ class Unrolled(Rule):
         assert by_g is not None
         return w - self._alpha() * by_g, a - self._alpha() * by_d
 
-    def _linearise(self, game: DifferentiableGame) -> Callable[[Tangent], None]:
+    def _linearise(self, game: DifferentiableGame) -> Linearisation:
         here, alpha = game.at(game.theta), self._alpha()
         frozen = [self._freeze(player) for player in PLAYERS]
         with self.kept(game):
@@ -114,4 +112,14 @@ class Unrolled(Rule):
             frozen[0].push(r.weights[0], r.momenta[0], own)
             frozen[1].push(r.weights[1], r.momenta[1], w)
 
-        return push
+        def pull(r: Tangent) -> None:
+            own, w = here.split(self._pull(frozen, r))
+            a = 0 * own
+            for point in points:
+                a -= alpha * point.jvp(point.backend.xp.concatenate([a, w]), "D")
+            ahead = last.row_vjp("G", w) + self.opponent.vjp(last, a, "D")
+            for point in reversed(points):
+                ahead -= alpha * point.row_vjp("D", here.split(ahead)[0])
+            r.theta += ahead + here.row_vjp("D", own)
+
+        return Linearisation(push, pull)

@@ -33,6 +33,16 @@ def test_one_players_part(field):
     np.testing.assert_array_equal(np.concatenate([field.gradient("D"), field.gradient("G")]), field.gradient())
 
 
+def test_transposes_of_rows_and_of_cross_gradients(field):
+    draw = np.random.default_rng(2)
+    along, u = draw.normal(size=(2, field.size))
+    for player, part in zip("DG", field.split(u), strict=True):
+        row, cross = field.jvp(along, player), field.cross_jvp(along, player)
+        np.testing.assert_allclose(field.row_vjp(player, part) @ along, part @ row, rtol=1e-12)
+        np.testing.assert_allclose(field.cross_vjp(part, player) @ along, part @ cross, rtol=1e-12)
+    np.testing.assert_allclose(field.cross_vjp(u) @ along, u @ field.cross_jvp(along), rtol=1e-12)
+
+
 def test_the_operator_is_scipys(field):
     J, operator = field.jacobian(), field.operator()
     draw = np.random.default_rng(1)

@@ -58,9 +58,16 @@ def by_differences(rule, game, h=1e-4):
     return np.stack(columns, axis=1)
 
 
+def check_transpose(operator, matrix, atol=1e-12):
+    transpose = np.stack([operator.rmatvec(unit) for unit in np.eye(len(matrix))], axis=1)
+    np.testing.assert_allclose(transpose, matrix.T, rtol=0, atol=atol * np.abs(matrix).max())
+
+
 def check(rule, game):
     before = rule.state(game)
-    matrix = dense(rule.operator(game))
+    operator = rule.operator(game)
+    matrix = dense(operator)
+    check_transpose(operator, matrix)
     np.testing.assert_array_equal(rule.state(game), before)  # looking does not move
     expected = by_differences(rule, game)
     np.testing.assert_allclose(matrix, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
@@ -185,6 +192,18 @@ def test_the_operator_stays_where_it_was_made(table):
         with field.write("D") as theta:
             theta *= 2
         np.testing.assert_array_equal(operator @ u, before)
+
+
+def test_singular_values_of_a_step(table):
+    """How much a step stretches: those of the matrix, by products with it and its transpose."""
+    from scipy.sparse.linalg import svds
+
+    field = table("dense", "non-saturating", order=2).field()
+    rule = get_rule("alternating", field, lr=0.3, optimizer_options={"momentum": 0.5})
+    rule.step(field)
+    operator = rule.operator(field)
+    found = svds(operator, k=3, return_singular_vectors=False, random_state=0)
+    np.testing.assert_allclose(np.sort(found)[::-1], np.linalg.svd(dense(operator))[1][:3], rtol=1e-10)
 
 
 def test_who_is_named():

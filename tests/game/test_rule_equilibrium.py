@@ -65,9 +65,17 @@ def by_differences(rule, game, h=1e-3):
     return np.stack(columns, axis=1)
 
 
+def check_transpose(operator, matrix, atol=1e-12):
+    transpose = np.stack([operator.rmatvec(unit) for unit in np.eye(len(matrix))], axis=1)
+    np.testing.assert_allclose(transpose, matrix.T, rtol=0, atol=atol * np.abs(matrix).max())
+
+
 def check(rule, game):
     theta = game.theta
-    matrix = dense(rule.operator(game))
+    operator = rule.operator(game)
+    matrix = dense(operator)
+    # Of competitive descent each product solves a system, up to a tolerance.
+    check_transpose(operator, matrix, 1e-9 if rule.name == "competitive" else 1e-12)
     expected = by_differences(rule, game)
     moves = np.abs(expected - np.eye(len(expected))).max()
     assert moves > 1e-3

@@ -23,7 +23,8 @@ from npgan.kernels.stack.tape import WIDTH, Code, Column
 from npgan.kernels.waiting import LOOKS, PATIENCE, wait
 
 _GRAIN = 300_000  # multiplications: some three microseconds
-_ROWS = 256  # of a matrix, at a time: they go through all layers while they are in the cache
+_FEW = 8  # features
+_ROWS = 64  # of a matrix, at a time: they go through all layers while they are in the nearest cache
 
 _PRODUCT, _BEND, _UNBEND, _WEIGHT, _SUM = map(int, list(Code)[:5])
 _CODE, _ROWS_OF, _K, _N, _OUT, _IN, _OTHER, _AT, _DIRECTION, _TRANSPOSED, _AGAIN, _SLOPE = map(int, Column)
@@ -35,6 +36,30 @@ _BUSY = 16
 _CORE = 24  # where the caller is
 _JOB = 32  # n, accumulate; then address and length of the tape and of the vectors
 _SIZE = 48
+
+
+@kernel
+def _bend_rows(out, source, b, in_place, with_bias, slope):
+    # An array that is read by one name and written by another may overlap for all that the compiler knows: then its
+    # loop is not one of vector instructions. Nor is one over a few features worth a slice for each row.
+    n = b.size
+    if not with_bias:
+        for i in range(out.size):
+            out[i] = bend(source[i], slope)
+    elif n < _FEW:
+        for r in range(out.size // n):
+            for c in range(n):
+                out[r * n + c] = bend(source[r * n + c] + b[c], slope)
+    elif in_place:
+        for r in range(out.size // n):
+            part = out[r * n :][:n]
+            for c in range(n):
+                part[c] = bend(part[c] + b[c], slope)
+    else:
+        for r in range(out.size // n):
+            part, given = out[r * n :][:n], source[r * n :][:n]
+            for c in range(n):
+                part[c] = bend(given[c] + b[c], slope)
 
 
 @kernel
@@ -55,15 +80,8 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
                 gemm(NO, NO, count, n, k, source, k, w, n, again, out, n)
         elif code == _BEND:
             b = direction[at : at + n] if row[_DIRECTION] else theta[max(at, 0) : max(at, 0) + n]
-            for r in range(count):
-                here = (begin + r) * n
-                source, out = memory[row[_IN] + here :][:n], memory[row[_OUT] + here :][:n]
-                if at < 0:
-                    for c in range(n):
-                        out[c] = bend(source[c], slope)
-                else:
-                    for c in range(n):
-                        out[c] = bend(source[c] + b[c], slope)
+            source, out = memory[row[_IN] + begin * n :][: count * n], memory[row[_OUT] + begin * n :][: count * n]
+            _bend_rows(out, source, b, row[_IN] == row[_OUT], at >= 0, slope)
         elif code == _UNBEND:
             total = target[at:][:n]
             if at >= 0 and fresh and not again:
@@ -88,10 +106,10 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
             if fresh and not again:
                 total[:] = zero
             if code == _SUM:
+                source = memory[row[_IN] + begin * n :]
                 for r in range(count):
-                    source = memory[row[_IN] + (begin + r) * n :][:n]
                     for c in range(n):
-                        total[c] += source[c]
+                        total[c] += source[r * n + c]
 
 
 @kernel

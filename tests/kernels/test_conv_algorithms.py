@@ -8,12 +8,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from npgan.kernels.conv import choice, columns, cpu, direct, panels, reference, winograd
+from npgan.kernels.conv import blocks, choice, columns, cpu, direct, panels, reference, winograd
 from npgan.kernels.conv.separable import matrix
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
 
-SCHEMES = [Scheme(2, 2, 2), Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(3, 3, 1), Scheme(4, 3, 1)]
+SCHEMES = [Scheme(2, 2, 2), Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(3, 3, 1), Scheme(4, 3, 1), Scheme(4, 3, 2)]
+BOUND = {"blocks": 1 << 30, "panels": 0}
+BY = st.sampled_from(list(BOUND))
 GRADIENTS = ("forward", "backward_input", "backward_weight")
 
 
@@ -65,21 +67,20 @@ class Problem:
         module.forward(*lead, y, scratch, x, w, *options, *self.finish(y))
         module.backward_input(*lead, dx, scratch, dy, w, *options, *self.finish(dx))
         module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
-        if module is winograd:
-            both = np.full_like(dx, np.nan), np.ones_like(dw)
-            winograd.backward(*lead, *both, scratch, dy, x, w, *options, True)
-            if self.bias is None is self.slope:
-                close(both, (dx, dw + 1))
+        more = np.ones_like(dw)
+        module.backward_weight(*lead, more, scratch, dy, x, *options, True)
+        close([more], [dw + 1])
         assert (guarded[size:] == 7).all(), "written beyond the scratch"
         return y, dx, dw
 
 
-def draw_problem(draw, kernel, stride, channels, least=(1, 1)):
-    """Odd sizes, any padding and any batch; `least` outputs along each axis."""
+def draw_problem(draw, kernel, stride, channels, least=(1, 1), exact=False):
+    """Odd sizes, any padding and any batch; `least` outputs along each axis, or `exact`ly as many."""
     padding = tuple(draw(st.tuples(st.integers(0, 3), st.integers(0, 3))) for _ in kernel)
+    sizes = [k + s * (o - 1) - sum(p) for k, s, p, o in zip(kernel, stride, padding, least, strict=True)]
+    assume(not exact or min(sizes) > 0)
     size = tuple(
-        max(1, k + s * (o - 1) - sum(p)) + draw(st.integers(0, 7))
-        for k, s, p, o in zip(kernel, stride, padding, least, strict=True)
+        max(1, size) + draw(st.integers(0, s - 1 if exact else 7)) for size, s in zip(sizes, stride, strict=True)
     )
     n, seed = draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
     problem = Problem(n, channels, size, kernel, stride, padding, seed)
@@ -92,7 +93,7 @@ def with_threads(count, problem, run):
     with (
         mock.patch("npgan.backend.threads.thread_count", return_value=count),
         mock.patch("npgan.backend.threads._GRAIN", 1),
-        mock.patch.object(winograd, "thread_count", return_value=count),
+        mock.patch.object(blocks, "thread_count", return_value=count),
         mock.patch.object(panels, "thread_count", return_value=count),
         mock.patch.object(direct, "thread_count", return_value=count),
     ):
@@ -107,14 +108,21 @@ def close(found, expected):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-@given(data=st.data(), threads=st.sampled_from([1, 2, 3]), rows=st.sampled_from([0, 1, 7, 96]))
+@given(data=st.data(), threads=st.sampled_from([1, 2, 3]), points=st.sampled_from([1, 100, 600]), by=BY)
 @settings(max_examples=25)
-def test_winograd_is_the_reference(scheme, data, threads, rows):
-    k, s = scheme.r * scheme.stride, scheme.stride
-    channels = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
-    problem = draw_problem(data.draw, (k, k), (s, s), channels)
-    # by panels, or by chunks of so many tiles
-    with mock.patch.object(winograd, "_ROWS", rows), mock.patch.object(panels, "_ROWS", 0 if rows else 512):
+def test_winograd_is_the_reference(scheme, data, threads, points, by):
+    s = scheme.stride
+    k = data.draw(st.sampled_from([scheme.r * s - some for some in range(s)]))
+    channels = data.draw(st.tuples(st.integers(1, 16), st.integers(1, 16)))
+    # Tiles of all kinds; what is left over is always the same, as a kernel is compiled for each.
+    counts = (data.draw(st.integers(0, 2)) * scheme.m + scheme.m - 1, data.draw(st.integers(0, 2)) * scheme.m + 1)
+    problem = draw_problem(data.draw, (k, k), (s, s), channels, least=counts, exact=True)
+    # chunks of few tiles, and of many; few samples together, or all
+    with (
+        mock.patch.object(blocks, "_LARGEST", BOUND[by]),
+        mock.patch.object(blocks, "_POINTS", points),
+        mock.patch.object(panels, "_ELEMENTS", points << 9),
+    ):
         close(with_threads(threads, problem, lambda p: p.winograd(scheme)), problem.expected())
 
 
@@ -164,6 +172,8 @@ LAYERS = {
     "dcgan 64, second": (2, (64, 128), (32, 32), (4, 4), (2, 2)),
     "dcgan 64, third": (2, (128, 256), (16, 16), (4, 4), (2, 2)),
     "dcgan 64, fourth": (3, (256, 512), (8, 8), (4, 4), (2, 2)),
+    "5/2, 14": (4, (64, 128), (14, 14), (5, 5), (2, 2)),
+    "5/2, 16": (4, (64, 128), (15, 16), (5, 5), (2, 2)),
     "upsample, 14": (2, (128, 128), (14, 14), (3, 3), (1, 1)),
     "upsample, 28": (2, (128, 64), (28, 28), (3, 3), (1, 1)),
     "upsample, image": (4, (64, 1), (28, 28), (3, 3), (1, 1)),
@@ -171,9 +181,9 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("few", [0, 512], ids=["chunks", "panels"])
-def test_rounding_is_near_that_of_columns(layer, few, monkeypatch):
-    monkeypatch.setattr(panels, "_ROWS", few)
+@pytest.mark.parametrize("by", BOUND)
+def test_rounding_is_near_that_of_columns(layer, by, monkeypatch):
+    monkeypatch.setattr(blocks, "_LARGEST", BOUND[by])
     problem = Problem(*LAYERS[layer], ((1, 1), (1, 1)), seed=0, dtype=np.float32)
     x, w, y = problem.shapes
     picked = cpu.choose((64, *x[1:]), w, (64, *y[1:]), problem.stride, problem.padding, (1, 1))
@@ -184,17 +194,20 @@ def test_rounding_is_near_that_of_columns(layer, few, monkeypatch):
         assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
 
 
-@pytest.mark.parametrize(("m", "r"), POINTS)
-def test_minimal_filters_are_exact(m, r):
-    a, g, b = matrices(m, r)
+@pytest.mark.parametrize(("m", "r", "outputs"), [(m, r, outputs) for m, r in POINTS for outputs in range(1, m + 1)])
+def test_minimal_filters_are_exact(m, r, outputs):
+    a, g, b = matrices(m, r, outputs)
     d, taps = [Fraction(k * k - 3) for k in range(m + r - 1)], [Fraction(2 * k + 1) for k in range(r)]
     products = [
         sum(x * y for x, y in zip(g_row, taps, strict=True)) * sum(x * y for x, y in zip(b_row, d, strict=True))
         for g_row, b_row in zip(g, b, strict=True)
     ]
     y = [sum(a[i][o] * products[i] for i in range(m + r - 1)) for o in range(m)]
-    assert y == [sum(d[o + k] * taps[k] for k in range(r)) for o in range(m)]
-    assert matrix(f"A{m}{r}t") == tuple(zip(*a, strict=True))
+    assert y == [sum(d[o + k] * taps[k] for k in range(r)) if o < outputs else 0 for o in range(m)]
+    assert matrix(f"A{m}{r}/{outputs}t") == tuple(zip(*a, strict=True))
+    zero = (Fraction(0),) * (m + r - 1)
+    assert sum(row == zero for row in b) == m - outputs, "it uses more points than it must"
+    assert g == matrices(m, r, m)[1], "tiles of all sizes share one weight"
 
 
 ONE = ((1, 1), ((1, 1), (1, 1)), (1, 1))
@@ -210,7 +223,8 @@ WITHOUT = ((1, 1), ((0, 0), (0, 0)), (1, 1))
         ((64, 4, 4, 64), (4, 4, 64, 64), (64, 2, 2, 64), HALF, "winograd F(2, 2)"),
         ((64, 64, 64, 3), (4, 4, 3, 64), (64, 32, 32, 64), HALF, "direct"),
         ((64, 28, 28, 64), (3, 3, 64, 1), (64, 28, 28, 1), ONE, "direct"),
-        ((64, 14, 14, 64), (3, 3, 64, 128), (64, 7, 7, 128), HALF, "columns"),
+        ((64, 14, 14, 64), (3, 3, 64, 128), (64, 7, 7, 128), HALF, "winograd F(4, 2)"),  # a phase has 1 or 2 taps
+        ((64, 28, 28, 64), (5, 5, 64, 128), (64, 13, 13, 128), HALF, "winograd F(4, 3)"),
         ((1, 8, 8, 64), (4, 4, 64, 128), (1, 4, 4, 128), HALF, "columns"),  # one sample: too few tiles
         ((64, 9, 9, 8), (3, 3, 8, 8), (64, 9, 9, 8), ONE, "columns"),  # too few channels
         ((64, 4, 4, 64), (4, 4, 64, 1), (64, 1, 1, 1), WITHOUT, "product"),

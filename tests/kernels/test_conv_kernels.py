@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from npgan.kernels.conv import choice, columns, cpu, direct, gpu, panels, reference, winograd
+from npgan.kernels.conv import blocks, choice, columns, cpu, direct, gpu, panels, reference
 
 versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 MAPS = ("forward", "backward_input", "backward_weight")
@@ -102,8 +102,8 @@ def as_if_large(divided):
             stack.enter_context(mock.patch.multiple(choice, _LEAST=1, _TRANSFORM=0))
             threads = {name: small[name] for name in ("over_samples", "over_shares", "thread_count")}
             stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
-            stack.enter_context(mock.patch.multiple(winograd, **small))
-            stack.enter_context(mock.patch.multiple(panels, **threads))
+            stack.enter_context(mock.patch.multiple(blocks, _POINTS=1, **threads))
+            stack.enter_context(mock.patch.multiple(panels, _ELEMENTS=1, **threads))
             stack.enter_context(mock.patch.multiple(direct, **threads))
         yield
 

@@ -53,12 +53,11 @@ def choose(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: 
 
 def _schemes(w: Shape, stride: Pair, dilation: Pair) -> list[Scheme]:
     (kernel, other), (s, across) = w[:2], stride
-    if kernel != other or s != across or dilation != (1, 1) or kernel % s or min(w[2:]) < _LEAST:
+    if kernel != other or s != across or dilation != (1, 1) or s > 2 or min(w[2:]) < _LEAST:
         return []
-    return [Scheme(m, r, s) for m, r in POINTS if r * s == kernel and s <= 2]
+    return [Scheme(m, r, s) for m, r in POINTS if r == -(-kernel // s)]
 
 
 def _work(scheme: Scheme, y: Shape) -> float:
     """Return the products, and what costs as much as they do, for each pair of channels."""
-    th, tw = scheme.tiles(y)
-    return (scheme.n * scheme.stride) ** 2 * (y[0] * th * tw + _TRANSFORM)
+    return scheme.products(y) + (scheme.n * scheme.stride) ** 2 * _TRANSFORM

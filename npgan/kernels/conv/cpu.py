@@ -85,10 +85,6 @@ def backward(
     dilation: Pair,
     accumulate: bool,
 ) -> None:
-    """Do `backward_weight` and `backward_input` at once, which share the transform of dy."""
-    choice = choose(x.shape, w.shape, dy.shape, stride, padding, dilation)
-    if choice.scheme:
-        winograd.backward(choice.scheme, dx, dw, scratch, dy, x, w, padding, accumulate)
-    else:
-        backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
-        backward_input(dx, scratch, dy, w, stride, padding, dilation)
+    """Do `backward_weight` and `backward_input` at once."""
+    backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation)

@@ -95,7 +95,27 @@ def _kernels(vectors: int) -> Any:
             for first in range(0, features.shape[1] // o, rows):
                 at = min(first, features.shape[1] // o - rows)
                 for c in range(0, o, step):
-                    outer(rows, vectors, features[n], at * o + c, o, p, 0, pixels, at, terms, 0, count, w, c, o, 0)
+                    outer(
+                        rows,
+                        vectors,
+                        features[n],
+                        at * o + c,
+                        o,
+                        p,
+                        0,
+                        pixels,
+                        at,
+                        terms,
+                        0,
+                        count,
+                        w,
+                        c,
+                        o,
+                        0,
+                        None,
+                        0,
+                        None,
+                    )
             finish(features[n].reshape((-1, o)), bias, slope)
 
     @kernel
@@ -114,7 +134,7 @@ def _kernels(vectors: int) -> Any:
                     for c in range(0, o, step):
                         outer(
                             rows, vectors, found, first * o + c, o, p, 0, pixels, first, terms, term, count, w,
-                            term * o + c, o, 1,
+                            term * o + c, o, 1, None, 0, None,
                         )  # fmt: skip
             into = image[n]
             for i in range(into.size):
@@ -134,7 +154,7 @@ def _kernels(vectors: int) -> Any:
                     for c in range(0, o, step):
                         outer(
                             rows, vectors, dw, k * o + c, o, p, 0, terms, k, pixels, first, count, features[n],
-                            first * o + c, o, 1,
+                            first * o + c, o, 1, None, 0, None,
                         )  # fmt: skip
 
     return gather, scatter, correlate

@@ -17,7 +17,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from npgan.kernels.conv.vectors import FLAGS, WIDE, data, lanes, number
+from npgan.kernels.conv.vectors import FLAGS, WIDE, ask, data, lanes, number
 
 BLOCKS = {4: 6, 2: 10, 1: 10} if WIDE else {2: 5, 1: 8}
 """Rows of a block by its vectors: sums enough to hide a multiply-add's latency, and few enough for the registers."""
@@ -33,8 +33,9 @@ def vectors_of(channels: int, dtype: Any) -> int:
 
 @intrinsic(prefer_literal=True)
 def outer(
-    typing, rows, vectors, c, c_at, c_step, a, a_at, row_table, row, term_table, term, count, b, b_at, b_step, add
-):
+    typing, rows, vectors, c, c_at, c_step, a, a_at, row_table, row, term_table, term, count, b, b_at, b_step, add,
+    soon, soon_at, soon_table,
+):  # fmt: skip
     """Write, or add, a block.
 
     Parameters
@@ -49,15 +50,18 @@ def outer(
         How many terms.
     add : int
         1 to add to C, 0 to overwrite it.
+    soon : array or None
+        Memory that is asked for meanwhile, a line for each term, and the block of C before: `soon_at` is its first
+        element, `soon_table` has the offsets, from number `term` on.
     """
     if not all(isinstance(each, types.IntegerLiteral) for each in (rows, vectors)):
         raise TypingError("rows and vectors must be literal")
     n, i = types.none, types.intp
-    signature = n(rows, vectors, c, i, i, a, i, row_table, i, term_table, i, i, b, i, i, i)
+    signature = n(rows, vectors, c, i, i, a, i, row_table, i, term_table, i, i, b, i, i, i, soon, i, soon_table)
     height, width = rows.literal_value, vectors.literal_value
 
     def generate(context, builder, signature, args):
-        _, _, c_, c_at, c_step, a_, a_at, rows_, row, terms, term, count, b_, b_at, b_step, add_ = args
+        _, _, c_, c_at, c_step, a_, a_at, rows_, row, terms, term, count, b_, b_at, b_step, add_, *next_ = args
         size = lanes(str(c.dtype))
         element = context.get_value_type(c.dtype)
         vector, bytes_ = ir.VectorType(element, size), c.dtype.bitwidth // 8
@@ -76,6 +80,14 @@ def outer(
         c_base = at(data(context, builder, c, c_), c_at)
         first_row = at(data(context, builder, row_table, rows_), row)
         first_term = at(data(context, builder, term_table, terms), term)
+        asks = not isinstance(soon, types.NoneType)
+        if asks:
+            s_base = at(data(context, builder, soon, next_[0]), next_[1])
+            first_soon = data(context, builder, soon_table, next_[2])
+            for p in range(height):
+                c_row = at(c_base, builder.mul(c_step, number(p)))
+                for v in range(width):
+                    ask(builder, at(c_row, number(v * size)))
         starts = [at(a_base, builder.load(at(first_row, number(p)))) for p in range(height)]
         adds = builder.icmp_signed("!=", add_, zero)
         before = builder.block
@@ -87,6 +99,8 @@ def outer(
         sums = [[builder.phi(vector) for _ in range(width)] for _ in range(height)]
         offset = builder.load(at(first_term, k))
         factors = [builder.load(vector_at(b_row, v), align=bytes_) for v in range(width)]
+        if asks:
+            ask(builder, at(s_base, builder.load(at(first_soon, k))))
         found = []
         for p in range(height):
             x = builder.load(at(starts[p], offset))

@@ -1,16 +1,16 @@
-"""Winograd's algorithm where the weight is large and the tiles are few: its threads share panels instead of samples.
+"""Winograd's algorithm where the weight is large: threads share panels of it, or of its gradient.
 
-All tiles are transformed first, by samples. Then each thread takes some columns of the transformed weight, a panel,
-makes it, and multiplies all tiles by it while it is in its cache; the weight gradient likewise makes a panel of dU and
-transforms it back at once. So neither U nor dU, which may be many times the size of x, is ever in memory as a whole.
-The mathematics is in `winograd`.
+All tiles of some samples are transformed first. Then each thread takes some columns of the transformed weight, a panel,
+makes it, and multiplies the tiles by it while it is in its cache; the weight gradient likewise makes a panel of dU and
+transforms it back at once. So neither U nor dU, which may be many times the size of x, is ever in memory as a whole,
+and the sums of dw are made in the same order whatever the number of threads. The mathematics is in `winograd`.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg"
 
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
@@ -18,287 +18,298 @@ from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv.finish import finish
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
-from npgan.kernels.conv.separable import separable
-from npgan.kernels.conv.tiles import PADDING, Scheme, steps, tables, tap_offsets, turned_shape, whole
+from npgan.kernels.conv.separable import separable, tile
+from npgan.kernels.conv.tiles import Scheme, Tables, spread, steps, tables, tap_offsets, turned_shape, whole
+from npgan.kernels.conv.transforms import names_of
 from npgan.kernels.conv.vectors import lanes
-from npgan.kernels.conv.windows import Pads
+from npgan.kernels.conv.windows import Pads, Pair
 
-_ROWS = 512  # tiles at the most: V and M of all of them are kept
+_ELEMENTS = 21 << 17  # of V and M, of the samples that are transformed together: 11 MB in float32
 _WIDTH = 64  # of a panel, at the most
-_TERMS = 256  # in a part of a sum, for the sake of its rounding
-_LINES = 96  # of tiles in a part of dU: few enough to stay in the nearest cache
+_TERMS = 128  # in a part of a sum, for the sake of its rounding, and so that what is multiplied stays in the cache
+_LINES = 96  # of tiles in a part of dU, likewise
 
 
-@lru_cache(maxsize=16)
-def _into_points(name: str) -> Any:
+@lru_cache(maxsize=32)
+def _into_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
     """Compile the transform of images to tiles' points."""
+    full, low, right = names_of(letter, scheme, rest, back=False)
 
     @kernel
-    def transform(start, stop, points, images, pixels, places, step):
-        # images (N, H W C) -> points (tiles of all, points, channels of all phases), the samples [start, stop)
-        tiles, channels = pixels.shape[0], images.shape[2]
+    def transform(start, stop, points, images, pixels, kinds, places, step):
+        # images (N, H W C) -> points (tiles, N, points, channels of all phases), the samples [start, stop)
+        channels = images.shape[2]
         for n in range(start, stop):
-            for t in range(tiles):
+            for t in range(pixels.shape[0]):
+                at = (t * images.shape[0] + n) * step
                 for phase in range(pixels.shape[1]):
-                    at = (n * tiles + t) * step
-                    separable(name, channels, points, at, places[phase], None, images[n], 0, pixels[t, phase])
+                    offsets = pixels[t, phase]
+                    tile(
+                        full, low, right, 0, kinds[t], channels, points, at, places[phase], offsets, images[n], 0,
+                        offsets,
+                    )  # fmt: skip
 
     return transform
 
 
-@lru_cache(maxsize=16)
-def _from_points(name: str) -> Any:
-    """Compile the transform of tiles' points to images, where tiles that overlap are added."""
+@lru_cache(maxsize=32)
+def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
+    """Compile the transform of tiles' points to images; tiles of x overlap and are added."""
+    full, low, right = names_of(letter, scheme, rest, back=True)
+    adds = int(letter == "B")
 
     @kernel
-    def transform(start, stop, images, points, bias, slope, pixels, seen, places, step, covered):
-        tiles, channels = pixels.shape[0], images.shape[2]
+    def transform(start, stop, images, points, bias, slope, pixels, seen, kinds, places, step, clear):
+        channels = images.shape[2]
         for n in range(start, stop):
-            if not covered:
+            if clear:
                 images[n] = 0
-            for t in range(tiles):
+            for t in range(pixels.shape[0]):
+                at = (t * images.shape[0] + n) * step
                 for phase in range(pixels.shape[1]):
-                    at, before = (n * tiles + t) * step, seen[t, phase]
-                    separable(name, channels, images[n], 0, pixels[t, phase], before, points, at, places[phase])
+                    offsets, before = pixels[t, phase], seen[t, phase]
+                    tile(
+                        full, low, right, adds, kinds[t], channels, images[n], 0, offsets, before, points, at,
+                        places[phase],
+                    )  # fmt: skip
             finish(images[n], bias, slope)
 
     return transform
 
 
 @lru_cache(maxsize=16)
-def _kernels(m: int, r: int, vectors: int) -> Any:
-    """Compile the products of F(m, r) with panels of so many vectors."""
-    G, Gt = f"G{m}{r}", f"G{m}{r}t"
-    points, height = (m + r - 1) ** 2, BLOCKS[vectors]
+def _kernels(scheme: Scheme, vectors: int) -> Any:
+    """Compile the products, with panels of so many vectors."""
+    G, Gt = f"G{scheme.name}", f"G{scheme.name}t"
+    height = BLOCKS[vectors]
 
     @kernel
-    def multiply(start, stop, share, c, c_step, c_point, a, a_point, a_rows, terms, rows, us, w, planes, taps, width):
-        # c (rows, points, columns) = a (rows, points, terms) · u, w (taps, I, O), taps (phases, r²)
-        channels, o, u = w.shape[1], w.shape[2], us[share]
+    def multiply(
+        start, stop, share, c, c_step, c_point, a, a_step, a_point, a_rows, terms, us, turns, w, planes, taps, width,
+        spans, samples, turned, lines,
+    ):  # fmt: skip
+        # c (rows, points, columns) = a (rows, points, terms of all phases) · U of w (taps, I, O), taps (phases, r²)
+        # Or, `turned`, of w exchanged to (taps, O, I), in `turns`; then it is c that has phases, beside each other.
+        channels, o, u, exchanged = w.shape[1], w.shape[2], us[share], turns[share]
+        many = channels if turned else o
+        of_a_phase, phases = (many + width - 1) // width, 1 if turned else taps.shape[0]
         for panel in range(start, stop):
-            first = panel * width
-            for phase in range(taps.shape[0]):
-                for i in range(channels):
-                    at, count = (phase * channels + i) * width, min(width, o - first)
-                    separable(G, count, u, at, planes, None, w, i * o + first, taps[phase])
-            for i in range(points):
-                for row in range(0, rows, height):
-                    for k in range(0, terms.size, _TERMS):
-                        outer(
-                            height, vectors, c, row * c_step + i * c_point + first, c_step, a, i * a_point, a_rows, row,
-                            terms, k, min(_TERMS, terms.size - k), u, planes[i] + k * width, width, k,
-                        )  # fmt: skip
-
-    @kernel
-    def multiply_turned(
-        start, stop, share, c, c_step, c_point, a, a_point, a_rows, terms, rows, us, w, planes, taps, width, turns
-    ):
-        # the same with w (taps, I, O) exchanged to (taps, O, I), in `turns`; panels of a phase follow those of another
-        channels, o, u, turned = w.shape[1], w.shape[2], us[share], turns[share]
-        of_a_phase = (channels + width - 1) // width
-        for panel in range(start, stop):
-            tap_places, first = taps[panel // of_a_phase], panel % of_a_phase * width
-            count = min(width, channels - first)
-            for tap in range(tap_places.size):
-                place = tap_places[tap]
-                source = w[place // (o * width), first : first + count]
-                for block in range(0, count, 16):
-                    rows_of_w = source[block : block + 16]
+            first = panel % of_a_phase * width
+            count = min(width, many - first)
+            for phase in range(phases):
+                places = taps[panel // of_a_phase + phase]
+                if turned:
+                    for tap in range(places.size):
+                        place = places[tap]
+                        if place < 0:
+                            continue
+                        source = w[place // (o * width), first : first + count]
+                        for block in range(0, count, 16):
+                            rows_of_w = source[block : block + 16]
+                            for j in range(o):
+                                into = exchanged[place + j * width + block :]
+                                for lane in range(rows_of_w.shape[0]):
+                                    into[lane] = rows_of_w[lane, j]
                     for j in range(o):
-                        into = turned[place + j * width + block :]
-                        for lane in range(rows_of_w.shape[0]):
-                            into[lane] = rows_of_w[lane, j]
-            for j in range(o):
-                separable(G, count, u, j * width, planes, None, turned, j * width, tap_places)
-            for i in range(points):
-                for row in range(0, rows, height):
+                        separable(G, count, u, j * width, planes, None, exchanged, j * width, places)
+                else:
+                    for i in range(channels):
+                        separable(G, count, u, i * width, planes, None, w, i * o + first, places)
+                for point in range(planes.size):
                     for k in range(0, terms.size, _TERMS):
-                        outer(
-                            height, vectors, c, row * c_step + i * c_point + panel * width, c_step, a, i * a_point,
-                            a_rows, row, terms, k, min(_TERMS, terms.size - k), u, planes[i] + k * width, width, k,
-                        )  # fmt: skip
+                        size = min(_TERMS, terms.size - k)
+                        soon = planes[point] + (k + size) * width
+                        for row in range(spans[point, 0] * samples, spans[point, 1] * samples, height):
+                            outer(
+                                height, vectors, c, row * c_step + point * c_point + panel * width, c_step, a,
+                                point * a_point + phase * a_step, a_rows, row, terms, k, size, u,
+                                planes[point] + k * width, width, phase + k, u,
+                                soon + min(row // height, 3) * size * 16, lines,
+                            )  # fmt: skip
 
     @kernel
     def gradient(
-        start, stop, share, dw, us, v, v_point, columns, lines, m, m_step, m_point, planes, taps, nothing, width,
-        channels, o, rows, accumulate,
+        start, stop, share, dw, us, v, v_step, v_point, columns, lines, m, m_step, m_point, planes, taps, nothing,
+        width, spans, samples, accumulate,
     ):  # fmt: skip
-        # dw (K K I O) = Gᵀ Vᵀ M G; v (rows, points, columns of V, filled up), panels [start, stop) of M's columns
-        u, filled = us[share], (columns.size - MORE) // taps.shape[0]
-        for panel in range(start, stop):
-            first = panel * width
-            for i in range(points):
-                for row in range(0, rows, _LINES):
-                    for k in range(0, columns.size - MORE, height):
+        # dw (taps, I, O) = Gᵀ Vᵀ M G; v (rows, points, columns of V, filled up); of panels of M's columns, the phases
+        channels, o, u = dw.shape[1], dw.shape[2], us[share]
+        for part in range(start, stop):
+            first, phase = part // taps.shape[0] * width, part % taps.shape[0]
+            for point in range(planes.size):
+                begin, end = spans[point, 0] * samples, spans[point, 1] * samples
+                v_at = point * v_point + phase * v_step
+                for row in range(begin, end, _LINES):
+                    for k in range(0, channels, height):
                         outer(
-                            height, vectors, u, planes[i] + k * width, width, v, i * v_point, columns, k, lines, row,
-                            min(_LINES, rows - row), m, row * m_step + i * m_point + first, m_step, row,
+                            height, vectors, u, planes[point] + k * width, width, v, v_at, columns, k, lines, row,
+                            min(_LINES, end - row), m, row * m_step + point * m_point + first, m_step, row - begin, v,
+                            v_at + row * lines[1] + k + 32, lines,
                         )  # fmt: skip
-            for phase in range(taps.shape[0]):
-                before = taps[phase] if accumulate else nothing[phase]
-                for c in range(channels):
-                    at, count = (phase * filled + c) * width, min(width, o - first)
-                    separable(Gt, count, dw, c * o + first, taps[phase], before, u, at, planes)
+                if begin == end:
+                    u[planes[point] : planes[point] + channels * width] = 0
+            before = taps[phase] if accumulate else nothing
+            for c in range(channels):
+                separable(Gt, min(width, o - first), dw, c * o + first, taps[phase], before, u, c * width, planes)
 
-    return multiply, multiply_turned, gradient
-
-
-class _Layout(NamedTuple):
-    """Where the points of all tiles are: of each phase; from a tile to the next, from a point to the next."""
-
-    places: Array
-    row: int
-    point: int
+    return multiply, gradient
 
 
-@lru_cache(maxsize=64)
-def _layout(scheme: Scheme, phases: int, channels: int) -> _Layout:
-    point = phases * channels + PADDING
-    row = scheme.n**2 * point
-    places = steps(scheme.n**2, point) + steps(phases, channels)[:, None]
-    return _Layout(places, row, point)
+def _samples(scheme: Scheme, n: int, w: Shape, y: Shape) -> int:
+    """Return how many samples are transformed together."""
+    a_tile = prod(scheme.tiles(y)) * sum(_points(scheme, w))
+    return min(n, max(1, _ELEMENTS // a_tile))
 
 
-def suits(scheme: Scheme, n: int, y: Shape) -> bool:
-    """Return whether there are few enough tiles."""
-    return n * prod(scheme.tiles(y)) <= _ROWS
+def _points(scheme: Scheme, w: Shape) -> tuple[int, int]:
+    """Return the elements of a tile's points in V, and in M."""
+    return scheme.n**2 * spread(scheme.stride**2 * whole(w[2])), scheme.n**2 * spread(whole(w[3]))
 
 
 def shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> list[Shape]:
     """Return the shapes of v, m, and each thread's panels of u and of w."""
-    k, o, points = scheme.stride**2 * whole(w[2]), whole(w[3]), scheme.n**2
-    rows, threads = (n * prod(scheme.tiles(y)) + MORE) * points, thread_count()
-    panel = points * ((max(k, o) + MORE) * _WIDTH + PADDING)
-    return [
-        (rows * (k + PADDING),),
-        (rows * (o + PADDING),),
-        (threads, panel),
-        (threads, prod(w[:2]) * max(whole(w[2]), o) * _WIDTH),
-    ]
+    rows, threads = _samples(scheme, n, w, y) * prod(scheme.tiles(y)) + MORE, thread_count()
+    v, m = _points(scheme, w)
+    deep = max(whole(w[2]), whole(w[3]))
+    panel = scheme.n**2 * ((deep + MORE) * _WIDTH + 16)
+    return [(rows * v,), (rows * m,), (threads, panel), (threads, prod(w[:2]) * deep * _WIDTH)]
 
 
-def forward(
+class _Group:
+    """Some samples' points, and where they are."""
+
+    def __init__(self, scheme: Scheme, at: Tables, w: Shape, y: Shape, arrays: list[Array], samples: int) -> None:
+        self.scheme, self.at, self.rest, self.samples = scheme, at, scheme.rest(y), samples
+        self.v, self.m, self.us, self.turns = arrays
+        phases, self.channels = scheme.stride**2, whole(w[2])
+        self.v_point, self.m_point = spread(phases * self.channels), spread(whole(w[3]))
+        self.v_row, self.m_row = (scheme.n**2 * each for each in (self.v_point, self.m_point))
+        self.v_places = steps(scheme.n**2, self.v_point) + steps(phases, self.channels)[:, None]
+        self.m_places = steps(scheme.n**2, self.m_point)[None]
+        self.rows = len(at.x) * samples
+
+    def take(self, images: Array, of_y: bool) -> None:
+        """Transform samples of x, or of y, to points."""
+        at, n = self.at, len(images)
+        letter, into, pixels = ("A", self.m, at.y) if of_y else ("B", self.v, at.x)
+        places, row = (self.m_places, self.m_row) if of_y else (self.v_places, self.v_row)
+        kernel = _into_points(self.scheme, self.rest, letter)
+        flat = images.reshape(n, -1, images.shape[3])
+        over_samples(kernel, n, images.size * 4, into, flat, pixels, at.kinds, places, row)
+
+    def give(self, images: Array, of_y: bool, bias: Array | None, slope: float | None) -> None:
+        """Transform points to samples of y, or of x."""
+        at, n = self.at, len(images)
+        letter, source, pixels = ("A", self.m, at.y) if of_y else ("B", self.v, at.x)
+        places, row = (self.m_places, self.m_row) if of_y else (self.v_places, self.v_row)
+        kernel = _from_points(self.scheme, self.rest, letter)
+        flat = images.reshape(n, -1, images.shape[3])
+        clear = not of_y and not at.covered
+        over_samples(
+            kernel, n, images.size * 4, flat, source, bias, slope, pixels, at.seen, at.kinds, places, row, clear
+        )
+
+    def multiply(self, w: Array, turned: bool, gradient: bool) -> None:
+        """M = V U, or V = M Uᵀ for the data gradient; `turned` is as in `convolve`."""
+        scheme, phases, points = self.scheme, self.scheme.stride**2, self.scheme.n**2
+        kernel_size, (channels, o) = w.shape[0], w.shape[2:]
+        few, many = (o, channels) if turned or gradient else (channels, o)
+        out = whole(many)
+        vectors = vectors_of(out, w.dtype)
+        width = vectors * lanes(w.dtype)
+        multiply, _ = _kernels(scheme, vectors)
+        to, source = (self.m, self.m_row, self.m_point), (self.v, self.channels, self.v_point)
+        a_row = self.v_row
+        if gradient:
+            to, source, a_row = (self.v, self.v_row, self.v_point), (self.m, 0, self.m_point), self.m_row
+        turns = turned or gradient
+        over_shares(
+            multiply,
+            out // width * (phases if gradient else 1),
+            self.rows * points * few * out * phases // 32,
+            *to,
+            *source,
+            steps(self.rows + MORE, a_row),
+            steps(few, 1),
+            self.us,
+            self.turns,
+            w.reshape(-1, channels, o),
+            steps(points, few * width + 16),
+            tap_offsets(scheme, kernel_size, o * width if turns else channels * o, turned),
+            width,
+            self.at.spans,
+            self.samples,
+            turns,
+            steps(_TERMS, 16),
+        )
+
+    def correlate(self, dw: Array, accumulate: bool) -> None:
+        """Write dw = Gᵀ (Vᵀ M) G, or add it."""
+        scheme, phases, points = self.scheme, self.scheme.stride**2, self.scheme.n**2
+        kernel_size, (channels, o) = dw.shape[0], dw.shape[2:]
+        vectors = vectors_of(whole(o), dw.dtype)
+        width = vectors * lanes(dw.dtype)
+        _, gradient = _kernels(scheme, vectors)
+        over_shares(
+            gradient,
+            whole(o) // width * phases,
+            self.rows * points * channels * o * phases // 32,
+            dw.reshape(-1, channels, o),
+            self.us,
+            self.v,
+            self.channels,
+            self.v_point,
+            steps(channels + MORE, 1),
+            steps(self.rows + _LINES, self.v_row),
+            self.m,
+            self.m_row,
+            self.m_point,
+            steps(points, (channels + MORE) * width + 16),
+            tap_offsets(scheme, kernel_size, channels * o, reverse=False),
+            steps(scheme.r**2, 0) - 1,
+            width,
+            self.at.spans,
+            self.samples,
+            accumulate,
+        )
+
+
+def _groups(scheme: Scheme, n: int, x: Shape, w: Shape, y: Shape, padding: Pads, scratch: Array) -> Any:
+    """Yield ranges of samples, and where their points go."""
+    found, step = arrays(scratch, shapes(scheme, n, w, y)), _samples(scheme, n, w, y)
+    at = tables(scheme, x[1:], w, y[1:], padding)
+    for first in range(0, n, step):
+        count = min(step, n - first)
+        yield slice(first, first + count), _Group(scheme, at, w, y, found, count)
+
+
+def convolve(
     scheme: Scheme,
-    y: Array,
+    out: Array,
     scratch: Array,
-    x: Array,
+    source: Array,
     w: Array,
     padding: Pads,
     turned: bool,
+    gradient: bool,
     bias: Array | None,
     slope: float | None,
 ) -> None:
-    """Convolve by w; or, where `turned`, by w with its channels exchanged and its taps in opposite order."""
+    """Convolve x by w to y; or dy to dx, for the `gradient`.
+
+    Where `turned`, w is taken with its channels exchanged and its taps in opposite order.
+    """
     like = turned_shape(w.shape) if turned else w.shape
-    n, name = len(x), f"{scheme.m}{scheme.r}"
-    v, m, us, turns = arrays(scratch, shapes(scheme, n, like, y.shape))
-    at = tables(scheme, x.shape[1:], like, y.shape[1:], padding)
-    images, result = x.reshape(n, -1, like[2]), y.reshape(n, -1, like[3])
-    rows = n * len(at.x)
-    to_v, to_m = _layout(scheme, scheme.stride**2, whole(like[2])), _layout(scheme, 1, whole(like[3]))
-    over_samples(_into_points(f"B{name}"), n, x.size * 4, v, images, at.x, to_v.places, to_v.row)
-    _multiply(scheme, m, to_m, v, to_v, at.inputs, rows, us, turns if turned else None, w, reverse=turned)
-    over_samples(
-        _from_points(f"A{name}t"), n, y.size * 4, result, m, bias, slope, at.y, at.unseen, to_m.places, to_m.row, True
-    )
+    x, y = (out, source) if gradient else (source, out)
+    for samples, group in _groups(scheme, len(x), x.shape, like, y.shape, padding, scratch):
+        group.take(source[samples], of_y=gradient)
+        group.multiply(w, turned, gradient)
+        group.give(out[samples], not gradient, bias, slope)
 
 
-def backward(
-    scheme: Scheme,
-    dx: Array,
-    dw: Array,
-    wanted: tuple[bool, bool],
-    scratch: Array,
-    dy: Array,
-    x: Array,
-    w: Array,
-    padding: Pads,
-    accumulate: bool,
-    bias: Array | None,
-    slope: float | None,
-) -> None:
-    """Write the gradients that are `wanted`, dx and dw; the other one's array is not touched."""
-    n, name, channels, o = len(dy), f"{scheme.m}{scheme.r}", w.shape[2], w.shape[3]
-    v, m, us, turns = arrays(scratch, shapes(scheme, n, w.shape, dy.shape))
-    at = tables(scheme, x.shape[1:], w.shape, dy.shape[1:], padding)
-    rows, points = n * len(at.x), scheme.n**2
-    to_v, to_m = _layout(scheme, scheme.stride**2, whole(channels)), _layout(scheme, 1, whole(o))
-    over_samples(_into_points(f"A{name}"), n, dy.size * 4, m, dy.reshape(n, -1, o), at.y, to_m.places, to_m.row)
-    if wanted[1]:
-        over_samples(
-            _into_points(f"B{name}"), n, x.size * 4, v, x.reshape(n, -1, channels), at.x, to_v.places, to_v.row
-        )
-        columns = scheme.stride**2 * whole(channels)
-        vectors = vectors_of(whole(o), w.dtype)
-        width = vectors * lanes(w.dtype)
-        _, _, gradient = _kernels(scheme.m, scheme.r, vectors)
-        over_shares(
-            gradient,
-            whole(o) // width,
-            rows * points * columns * o // 32,
-            dw,
-            us,
-            v,
-            to_v.point,
-            steps(columns + MORE, 1),
-            steps(rows, to_v.row),
-            m,
-            to_m.row,
-            to_m.point,
-            steps(points, (columns + MORE) * width + PADDING),
-            at.w,
-            at.none,
-            width,
-            channels,
-            o,
-            rows,
-            accumulate,
-        )
-    if wanted[0]:
-        _multiply(scheme, v, to_v, m, to_m, at.outputs, rows, us, turns, w, reverse=False)
-        result = dx.reshape(n, -1, channels)
-        over_samples(
-            _from_points(f"B{name}t"), n, dx.size * 4, result, v, bias, slope, at.x, at.seen, *to_v[:2], at.covered
-        )
-
-
-def _multiply(
-    scheme: Scheme,
-    c: Array,
-    to_c: _Layout,
-    a: Array,
-    to_a: _Layout,
-    terms: Array,
-    rows: int,
-    us: Array,
-    turns: Array | None,
-    w: Array,
-    reverse: bool,
-) -> None:
-    """Write a · U to c, for each of the points; with `turns`, U is made of w with its channels exchanged."""
-    points, phases = scheme.n**2, scheme.stride**2
-    taps, channels, o = w.shape[0] * w.shape[1], w.shape[2], w.shape[3]
-    out = whole(o if turns is None else channels)
-    vectors = vectors_of(out, w.dtype)
-    width = vectors * lanes(w.dtype)
-    multiply, multiply_turned, _ = _kernels(scheme.m, scheme.r, vectors)
-    args = (
-        c,
-        to_c.row,
-        to_c.point,
-        a,
-        to_a.point,
-        steps(rows + MORE, to_a.row),
-        terms,
-        rows,
-        us,
-        w.reshape(taps, channels, o),
-        steps(points, terms.size * width + PADDING),
-    )
-    work = rows * points * terms.size * out // 32
-    if turns is None:
-        over_shares(multiply, out // width, work, *args, tap_offsets(scheme, channels * o, reverse), width)
-    else:
-        # c has the phases beside each other
-        tap_places, panels = tap_offsets(scheme, o * width, reverse), phases * out // width
-        over_shares(multiply_turned, panels, work * phases, *args, tap_places, width, turns)
+def correlate(scheme: Scheme, dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool) -> None:
+    """dy (N, OH, OW, O), x (N, H, W, I) -> dw (K, K, I, O), written or added to."""
+    for samples, group in _groups(scheme, len(x), x.shape, dw.shape, dy.shape, padding, scratch):
+        group.take(dy[samples], of_y=True)
+        group.take(x[samples], of_y=False)
+        group.correlate(dw, accumulate or samples.start > 0)

@@ -1,6 +1,6 @@
 """A small matrix applied along both axes of a square of vectors, as straight-line vector code.
 
-    out[i, j] = Σₖₗ L[i, k] L[j, l] in[k, l],      L (n, d): Winograd's transforms and their transposes
+    out[i, j] = Σₖₗ L[i, k] R[j, l] in[k, l],      L, R (n, d): Winograd's transforms and their transposes
 
 Each in[k, l] and out[i, j] is a vector along the channels, which lie side by side in memory. The compiler's own
 vectoriser gives up on so many streams that might overlap, so the instructions are emitted here, through LLVM, with the
@@ -23,19 +23,25 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from npgan.kernels.conv.tiles import BOTTOM, CORNER, INSIDE, RIGHT
 from npgan.kernels.conv.toom_cook import Matrix, matrices, transposed
 from npgan.kernels.conv.vectors import FLAGS, data, lanes, number
 
 
 def matrix(name: str) -> Matrix:
-    """Return the matrix of a name such as "B42": A, G or B (which is Bᵀ there) of F(4, 2), "t" after it transposed."""
-    found = dict(zip("AGB", matrices(int(name[1]), int(name[2])), strict=True))[name[0]]
+    """Return the matrix of a name.
+
+    "B42" is Bᵀ of F(4, 2), as are A and G; "B42/3" is that of a tile with 3 outputs; "t" after it transposes.
+    """
+    filter_, _, outputs = name.removesuffix("t").partition("/")
+    m, r = int(filter_[1]), int(filter_[2])
+    found = dict(zip("AGB", matrices(m, r, int(outputs or m)), strict=True))[filter_[0]]
     return transposed(found) if name.endswith("t") else found
 
 
 @intrinsic(prefer_literal=True)
 def separable(typing, name, count, out, out_at, out_table, before, source, source_at, source_table):
-    """Read d² vectors of `count` elements, write n².
+    """Read d² vectors of `count` elements, write n², with L = R.
 
     Parameters
     ----------
@@ -49,48 +55,102 @@ def separable(typing, name, count, out, out_at, out_table, before, source, sourc
         Offsets of the n² and d² vectors, in order of rows; -1 is outside. `before` (or None) is where the values in
         `out` are to which the result is added, -1 for none.
     """
-    if not isinstance(name, types.StringLiteral):
-        raise TypingError("name must be literal")
+    (found,) = _literals(types.StringLiteral, name)
     signature = types.void(name, types.intp, out, types.intp, out_table, before, source, types.intp, source_table)
-    coefficients = matrix(name.literal_value)
 
     def generate(context, builder, signature, args):
-        n, d = len(coefficients), len(coefficients[0])
-        _, size, to, to_at, to_offsets, before_offsets, origin, origin_at, origin_offsets = args
-
-        def table(kind, value, size):
-            at = data(context, builder, kind, value)
-            return [builder.load(builder.gep(at, [number(k)])) for k in range(size)]
-
-        to_base = builder.gep(data(context, builder, out, to), [to_at])
-        origin_base = builder.gep(data(context, builder, source, origin), [origin_at])
-        reads, writes = table(source_table, origin_offsets, d * d), table(out_table, to_offsets, n * n)
-        adds = None if isinstance(before, types.NoneType) else table(before, before_offsets, n * n)
-
-        def body(width, start):
-            emit = _Emitter(context, builder, out.dtype, width)
-            base = builder.gep(origin_base, [start])
-            inputs = [emit.load(base, offset) for offset in reads]
-            columns = [emit.product(coefficients, inputs[j::d]) for j in range(d)]
-            results = [emit.product(coefficients, [column[i] for column in columns]) for i in range(n)]
-            flat = [value for row in results for value in row]
-            base = builder.gep(to_base, [start])
-            if adds is not None:
-                earlier = [emit.load(base, offset) for offset in adds]
-                flat = [builder.fadd(a, b, flags=FLAGS) for a, b in zip(flat, earlier, strict=True)]
-            for value, offset in zip(flat, writes, strict=True):
-                emit.store(base, offset, value)
-
-        width = number(lanes(str(out.dtype)))
-        whole = builder.udiv(size, width)
-        with cgutils.for_range(builder, whole) as loop:
-            body(width.constant, builder.mul(loop.index, width))
-        done = builder.mul(whole, width)
-        with cgutils.for_range(builder, builder.sub(size, done)) as loop:
-            body(1, builder.add(done, loop.index))
+        kinds = out, out_table, None if isinstance(before, types.NoneType) else before, source, source_table
+        _emit(context, builder, matrix(found), matrix(found), kinds, args[1:])
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@intrinsic(prefer_literal=True)
+def tile(typing, full, low, right, adds, kind, count, out, out_at, out_table, before, source, source_at, source_table):
+    """Do the transform of a tile of that kind.
+
+    Parameters
+    ----------
+    full, low, right : literal str
+        The matrices of tiles inside, and across the rows at the bottom and the columns at the right.
+    adds : literal int
+        0 where there is nothing `before`.
+    kind : int
+        `INSIDE`, `RIGHT`, `BOTTOM` or `CORNER`; the rest is as in `separable`.
+    """
+    names = _literals(types.StringLiteral, full, low, right)
+    (added,) = _literals(types.IntegerLiteral, adds)
+    signature = types.void(
+        full, low, right, adds, types.intp, types.intp, out, types.intp, out_table, before, source, types.intp,
+        source_table,
+    )  # fmt: skip
+
+    def generate(context, builder, signature, args):
+        kinds = out, out_table, before if added else None, source, source_table
+        inside, below, beside = map(matrix, names)
+        matrices = {INSIDE: (inside, inside), RIGHT: (inside, beside), BOTTOM: (below, inside), CORNER: (below, beside)}
+        end = builder.append_basic_block("done")
+        switch = builder.switch(args[4], builder.append_basic_block("full"))
+        for number_, pair in matrices.items():
+            if pair == (inside, inside):
+                builder.position_at_end(switch.default)
+                if number_ != INSIDE:
+                    continue
+            else:
+                block = builder.append_basic_block("kind")
+                switch.add_case(number(number_), block)
+                builder.position_at_end(block)
+            _emit(context, builder, *pair, kinds, args[5:])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _literals(kind: Any, *given: Any) -> list[Any]:
+    if not all(isinstance(each, kind) for each in given):
+        raise TypingError("matrices, and whether to add, must be literal")
+    return [each.literal_value for each in given]
+
+
+def _emit(context: Any, builder: Any, down: Matrix, across: Matrix, kinds: Any, args: Any) -> None:
+    """Emit the transform; `kinds` are the types of out, its table, before (or None), source and its table."""
+    out, out_table, before, source, source_table = kinds
+    size, to, to_at, to_offsets, before_offsets, origin, origin_at, origin_offsets = args
+    n, d = len(down), len(down[0])
+
+    def table(kind, value, size):
+        at = data(context, builder, kind, value)
+        return [builder.load(builder.gep(at, [number(k)])) for k in range(size)]
+
+    to_base = builder.gep(data(context, builder, out, to), [to_at])
+    origin_base = builder.gep(data(context, builder, source, origin), [origin_at])
+    reads, writes = table(source_table, origin_offsets, d * d), table(out_table, to_offsets, n * n)
+    adds = None if before is None else table(before, before_offsets, n * n)
+
+    def body(width, start):
+        emit = _Emitter(context, builder, out.dtype, width)
+        base = builder.gep(origin_base, [start])
+        inputs = [emit.load(base, offset) for offset in reads]
+        columns = [emit.product(down, inputs[j::d]) for j in range(d)]
+        results = [emit.product(across, [column[i] for column in columns]) for i in range(n)]
+        flat = [value for row in results for value in row]
+        base = builder.gep(to_base, [start])
+        if adds is not None:
+            earlier = [emit.load(base, offset) for offset in adds]
+            flat = [builder.fadd(a, b, flags=FLAGS) for a, b in zip(flat, earlier, strict=True)]
+        for value, offset in zip(flat, writes, strict=True):
+            emit.store(base, offset, value)
+
+    width = number(lanes(str(out.dtype)))
+    whole = builder.udiv(size, width)
+    with cgutils.for_range(builder, whole) as loop:
+        body(width.constant, builder.mul(loop.index, width))
+    done = builder.mul(whole, width)
+    with cgutils.for_range(builder, builder.sub(size, done)) as loop:
+        body(1, builder.add(done, loop.index))
 
 
 class _Emitter:

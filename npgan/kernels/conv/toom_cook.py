@@ -16,6 +16,7 @@ rounding grows (Barabasz et al. 2020): those below were the best of a search amo
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
@@ -29,15 +30,33 @@ POINTS: dict[tuple[int, int], tuple[Fraction, ...]] = {
 """The finite points of F(m, r)."""
 
 
-def matrices(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
-    """Return A (n, m), G (n, r) and Bᵀ (n, n) of F(m, r)."""
-    points = POINTS[m, r]
-    without = [_monic([other for other in points if other != point]) for point in points]
-    values = [sum(c * point**j for j, c in enumerate(f)) for point, f in zip(points, without, strict=True)]
-    a = [[point**j for j in range(m)] for point in points] + [_last(m)]
-    g = [[point**j / value for j in range(r)] for point, value in zip(points, values, strict=True)] + [_last(r)]
-    b = [[*f, Fraction(0)] for f in without] + [_monic(points)]
-    return _freeze(a), _freeze(g), _freeze(b)
+def matrices(m: int, r: int, outputs: int) -> tuple[Matrix, Matrix, Matrix]:
+    """Return A (n, m), G (n, r) and Bᵀ (n, n) of F(m, r), where only so many of the m outputs are wanted.
+
+    Fewer of them take fewer points, of the same: rows of A and Bᵀ are 0 at the others. G is that of all m outputs, so
+    that one weight serves all tiles; Bᵀ makes up for fᵢ(zᵢ) being of more points than are used.
+    """
+    points, used = POINTS[m, r], POINTS[m, r][: points_used(r, outputs)]
+    a, b = [], []
+    for point in points:
+        f = _monic([other for other in used if other != point])
+        more = prod(point - other for other in points if other not in used)
+        is_used = point in used
+        a.append([point**j * (is_used and j < outputs) for j in range(m)])
+        b.append([c * more * is_used for c in [*f, *[Fraction(0)] * (m + r)][: m + r - 1]])
+    values = [_value(_monic([other for other in points if other != point]), point) for point in points]
+    g = [[point**j / value for j in range(r)] for point, value in zip(points, values, strict=True)]
+    last = [*_monic(used), *[Fraction(0)] * (m + r)][: m + r - 1]
+    return (
+        _freeze([*a, [Fraction(int(j == outputs - 1)) for j in range(m)]]),
+        _freeze([*g, [Fraction(int(j == r - 1)) for j in range(r)]]),
+        _freeze([*b, last]),
+    )
+
+
+def points_used(r: int, outputs: int) -> int:
+    """Return how many of the finite points so many outputs take: the first ones; infinity is taken always."""
+    return outputs + r - 2
 
 
 def transposed(matrix: Matrix) -> Matrix:
@@ -53,8 +72,8 @@ def _monic(roots: tuple[Fraction, ...] | list[Fraction]) -> list[Fraction]:
     return found
 
 
-def _last(size: int) -> list[Fraction]:
-    return [Fraction(int(j == size - 1)) for j in range(size)]
+def _value(coefficients: list[Fraction], point: Fraction) -> Fraction:
+    return sum((c * point**j for j, c in enumerate(coefficients)), Fraction(0))
 
 
 def _freeze(rows: list[list[Fraction]]) -> Matrix:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba.core import cgutils
 
 from npgan.backend.blas import cpu_flags
 
@@ -32,3 +33,12 @@ def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 def number(value: int) -> Any:
     """Return a constant of the type of indices."""
     return ir.Constant(ir.IntType(64), value)
+
+
+def ask(builder: Any, address: Any) -> None:
+    """Emit a prefetch of the cache line at an address; nothing happens where there is no memory."""
+    word, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+    function = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    call = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0i8")
+    to_read, nearest, of_data = (ir.Constant(word, value) for value in (0, 3, 1))
+    builder.call(call, [builder.bitcast(address, byte), to_read, nearest, of_data])

@@ -36,7 +36,7 @@ class CudaGraph(Recording):
 
     def _write_down(self, body: Callable[[], T]) -> T:
         cuda = self._cupy.cuda
-        stream = cuda.Stream(non_blocking=True)  # the legacy stream cannot capture
+        stream = self.backend.capturing_stream  # type: ignore[attr-defined]
         with stream, cuda.using_allocator(self._pool.malloc):
             stream.begin_capture()
             try:

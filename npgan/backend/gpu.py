@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from npgan.backend.base import Array, Backend, Shape
+from npgan.backend.cuda import block_sums
 from npgan.backend.cuda_graph import CudaGraph
 from npgan.backend.device import connect, out_of_memory, size_text, version_text
 from npgan.backend.recording import Reading
@@ -53,6 +55,15 @@ class CupyBackend(Backend):
             raise ConfigError(f"{CONV} is {self.conv!r}, expected auto, cudnn or own")
         self.kernels = Kernels("gpu", compute=compute, conv=self.conv)
 
+    @cached_property
+    def capturing_stream(self) -> Any:
+        """The stream that steps are captured on, as the legacy one cannot: with its memory for sums, which is zeros."""
+        stream = self.xp.cuda.Stream(non_blocking=True)
+        with stream:
+            block_sums(1)
+        stream.synchronize()  # what a graph then finds there is not written while it is captured
+        return stream
+
     def empty(self, shape: Shape, dtype: Any) -> Array:  # noqa: D102
         try:
             array: Array = self.xp.empty(shape, dtype)
@@ -81,7 +92,7 @@ class CupyBackend(Backend):
 
     def copy(self, out: Array, source: Array) -> None:  # noqa: D102
         like = out.shape == source.shape and out.dtype == source.dtype
-        if like and out.flags.c_contiguous and source.flags.c_contiguous:
+        if like and out.size and out.flags.c_contiguous and source.flags.c_contiguous:
             cuda, to, of = self.xp.cuda, cast(Any, out), cast(Any, source)
             stream, kind = cuda.get_current_stream().ptr, cuda.runtime.memcpyDeviceToDevice
             cuda.runtime.memcpyAsync(to.data.ptr, of.data.ptr, out.nbytes, kind, stream)

@@ -195,6 +195,8 @@ class _Uploads:
                 there = [self._backend.empty(each.shape, each.dtype) for each in like]
                 events = [self._cuda.Event(disable_timing=True) for _ in range(2)]
                 self._slots.append(_Slot(here, there, *events))
+            # Their memory may be another's who has let go of it, but whose kernels have not all run on their stream.
+            self._backend.synchronize()
         return self._slots[number]
 
     def _pinned(self, like: Array) -> Array:

@@ -74,7 +74,7 @@ class Loader:
         dtype: Any = "float32",
     ) -> None:
         expected = ["float32", "float64"] + ["uint8"] * (dataset.byte_range is not None and augment is None)
-        if dtype not in (*expected, *map(np.dtype, expected)):
+        if dtype not in (*expected, *(getattr(np, name) for name in expected)):  # NumPy's own take None for float64
             raise DTypeError(f"dtype is {dtype!r}, expected {' or '.join(map(repr, expected))}")
         if isinstance(prefetch, bool) or not isinstance(prefetch, int) or not 0 <= prefetch <= 64:
             raise ConfigError(f"prefetch is {prefetch!r}, expected a whole number from 0 to 64")

@@ -289,8 +289,12 @@ def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
     Parameters
     ----------
     old, new : mapping
-        As recorded in the run's config, and as `environment` gives it now.
+        As recorded in the run's config, and as `environment` gives it now. What only one of two backends says of itself
+        is passed over.
     """
+    if old.get("backend", new.get("backend")) != new.get("backend"):
+        shared = old.keys() & new.keys()
+        old, new = ({name: value for name, value in each.items() if name in shared} for each in (old, new))
     changes = []
     for name in [*old, *(name for name in new if name not in old)]:
         was, now = old.get(name, "not recorded"), new.get(name, "not there")

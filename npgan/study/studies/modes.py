@@ -134,6 +134,7 @@ def modes(
     steps: int = 0,
     changes: Sequence[str] = (),
     looks: int = 24,
+    backend: str = "cpu",
     seed: int = 0,
 ) -> ModesStudy:
     """Train on a mixture in the plane in several ways, and count the modes.
@@ -154,6 +155,8 @@ def modes(
         To the preset: ``"depth=3"``, ``"lr=1e-3"``, ``"ema=0"``; see `Toy`.
     looks : int
         How often to look at the samples, and frames of the film.
+    backend : str
+        Where they train: ``"cpu"``, ``"gpu"``.
     seed : int
 
     Raises
@@ -182,12 +185,12 @@ def modes(
             way["ema"] = 0.0
     marks = np.unique(np.rint(np.linspace(1, budget, whole("looks", looks, least=1)))).astype(np.int64)
     marks[-1] = budget
-    rows = [_row(name, data, way, several, marks) for name, way in ways.items()]
+    rows = [_row(name, data, way, several, marks, backend) for name, way in ways.items()]
     mixture = TOYS[data]()
     return ModesStudy(data, mixture.means, float(mixture.stds[0, 0]), tuple(several), marks, rows)
 
 
-def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int], marks: Array) -> Row:
+def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int], marks: Array, backend: str) -> Row:
     modes_by_look = np.zeros((len(seeds), len(marks)), np.int64)
     high_by_look = np.zeros((len(seeds), len(marks)))
     divergence = np.full(len(seeds), np.inf)
@@ -195,7 +198,7 @@ def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int]
     problems: list[str] = []
     costs: list[float] = []
     for i, seed in enumerate(seeds):
-        toy, spent, step = Toy(data, seed=seed, **settings), 0.0, 0
+        toy, spent, step = Toy(data, seed=seed, backend=backend, **settings), 0.0, 0
         try:
             for at, mark in enumerate(marks):
                 while spent + toy.rule.evaluations <= mark + 1e-6:

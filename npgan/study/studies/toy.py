@@ -11,7 +11,7 @@ from npgan.backend import get_backend
 from npgan.backend.base import Array
 from npgan.data.mixture import Mixture, grid, ring
 from npgan.errors import ConfigError
-from npgan.game import Alternating, BatchGame, Game, Latent, MiniBatches, Player
+from npgan.game import Alternating, BatchGame, Game, Latent, MiniBatches, Player, Steps
 from npgan.game.rules import make_rule
 from npgan.layers import Dense, LeakyReLU, Tanh
 from npgan.layers.base import Layer
@@ -62,6 +62,9 @@ class Toy:
     dtype : {"float32", "float64"}
     order : {1, 2}
         2 for products with the Jacobian; a rule that needs them gets them anyway.
+    backend : str
+        Where it trains; what is drawn and what is returned are on the host. On a GPU steps are recorded, and what is
+        not finite in one is found when `samples` are drawn.
 
     Raises
     ------
@@ -100,12 +103,13 @@ class Toy:
         seed: int = 0,
         dtype: str = "float32",
         order: int = 1,
+        backend: str = "cpu",
     ) -> None:
         spread = {"sigma": sigma} if number("sigma", sigma, least=0) else {}
         self.mixture = find("data", TOYS, data)(seed=whole("seed", seed), **spread)
         self.batch, self.data = whole("batch", batch, least=1), data
-        self.backend = get_backend("cpu")
-        self.random = self.backend.random(seed)
+        self.backend = get_backend(backend)
+        self.random = get_backend("cpu").random(seed)
         hidden = [Dense(whole("width", width, least=1)), find("activation", ACTIVATIONS, activation)()]
         layers: list[Layer] = hidden * whole("depth", depth, least=1)
         self.latent = Latent((whole("latent", latent, least=1),))
@@ -128,12 +132,13 @@ class Toy:
             get_loss(loss, backend=self.backend),
             self.batch,
             penalties=penalties_of(penalty),
-            random=self.random,
+            random=self.backend.random(seed),
             order=2 if self.rule.second_order else order,
         )
-        where = self.G, self.D, self.latent, self.random
-        self._moving = (
-            Alternating(self.game, *where) if rule == "alternating" else MiniBatches(self.game, self.rule, *where)
+        where = self.G, self.D, self.latent, self.backend.random(seed)
+        self._steps = Steps(
+            Alternating(self.game, *where) if rule == "alternating" else MiniBatches(self.game, self.rule, *where),
+            record=self.backend.name == "gpu",
         )
 
     # ---------------------------------------------------------------- draws
@@ -169,7 +174,8 @@ class Toy:
         NonFiniteError
             A gradient is not finite.
         """
-        self._moving.step(step, lambda turn: (self.real(self.batch, turn), None))
+        asarray = self.backend.asarray
+        self._steps.step(step, lambda turn: (asarray(self.real(self.batch, turn)), None))
 
     def generator(self) -> Network:
         """Return what samples are drawn from: G, or a copy with the average of its weights, where there is one."""
@@ -186,7 +192,8 @@ class Toy:
 
     def samples(self, n: int, stream: str = "samples") -> Array:
         """Return n generated samples (n, 2), of the same latents at every step."""
-        return self.generator()(self.noise(n, 0, stream))
+        self._steps.known(wait=True)
+        return self.backend.to_host(self.generator()(self.backend.asarray(self.noise(n, 0, stream))))
 
 
 def _schedule(name: str, lr: float, steps: int) -> Schedule:

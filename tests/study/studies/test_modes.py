@@ -136,3 +136,11 @@ def test_a_difference_within_the_noise_is_said_to_be(found, high, said):
     more = replace(other, modes=np.array([8, 9]), mean_modes=(8.5, 1.0))
     text = MODES.tell(replace(found, rows=[preset, more])).replace("\n", " ")
     assert "the difference is 0.5 ± 6.4 modes, which these seeds do not tell apart." in text
+
+
+def test_on_a_gpu_they_are_those_of_the_cpu_to_rounding(cupy):
+    settings = {**TINY, "seeds": 1, "plain": False, "penalties": (), "rules": ["simultaneous"]}
+    here, there = modes(**settings), modes(**settings, backend="gpu")
+    for a, b in zip(here.rows, there.rows, strict=True):
+        assert not b.problems
+        np.testing.assert_allclose(a.film, b.film, atol=1e-4)

@@ -75,6 +75,9 @@ Threads = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON object on standard output.", rich_help_panel=PRINTING)
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
+]
 Debug = Annotated[
     bool,
     typer.Option(

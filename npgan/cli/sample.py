@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.compiling import compilation_announced
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads
+from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Quiet, Threads
 from npgan.cli.output import say, say_json, shape_text
 from npgan.errors import ConfigError
 
@@ -94,9 +94,7 @@ def sample(
         ),
     ] = None,
     threads: Threads = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
-    ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

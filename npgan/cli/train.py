@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.announce import announcement, answer, report, resume_command
-from npgan.cli.options import COMPUTING, PRINTING, BackendName, Debug, Json, Threads, duration
+from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Quiet, Threads, duration
 from npgan.cli.output import say, say_json
 from npgan.errors import ConfigError
 
@@ -133,9 +133,7 @@ def train(
         ),
     ] = None,
     threads: Threads = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.", rich_help_panel=PRINTING)
-    ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

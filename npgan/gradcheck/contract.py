@@ -158,7 +158,7 @@ def _poisoned(f: NetworkFunction, calls: Calls, expected: Results) -> str:
 
 
 def _plans(f: NetworkFunction, calls: Calls, expected: Results) -> str:
-    for order, keep in ((1, "needed"), (1, "all"), (2, "all")):
+    for order, keep in ((1, "needed"), (1, "all"), (2, "all"), (2, "once")):
         if order == 2 and not f.second_order:
             continue
         wrong = _differences(expected, calls.run(_plain(f, order=order, keep=keep)), f"with {order=}, {keep=}")

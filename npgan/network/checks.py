@@ -20,8 +20,10 @@ def check_options(batch: int, order: int, keep: str) -> None:
     """Raise ConfigError where a Pass cannot be planned so."""
     if order not in (0, 1, 2):
         raise ConfigError(f"order is {order!r}, expected 0 (forward only), 1 (and backward) or 2 (and R-maps)")
-    if keep not in ("needed", "all"):
-        raise ConfigError(f'keep is {keep!r}, expected "needed" or "all"')
+    if keep not in ("needed", "all", "once"):
+        raise ConfigError(f'keep is {keep!r}, expected "needed", "all" or "once"')
+    if keep == "once" and order < 2:
+        raise ConfigError(f'keep="once" is about the R-maps, but order is {order}; expected order=2')
     if not isinstance(batch, int | np.integer) or batch < 1:
         raise ConfigError(f"batch is {batch!r}, expected a whole number from 1")
 

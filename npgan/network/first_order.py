@@ -178,7 +178,7 @@ class FirstOrder:
         if not self.order:
             raise ConfigError(f"{self} was planned with order=0, for forward alone; make it with order=1")
         self._check_fresh()
-        if self._ran == "backward" and self.keep != "all" and self.order < 2:
+        if self._ran != "forward" and self.keep != "all" and (self.order < 2 or self.keep == "once"):
             raise StalePassError(
                 f"{self}: backward has run, and reused the memory of what it read; "
                 "run forward again, or plan with keep='all'"
@@ -241,7 +241,7 @@ class FirstOrder:
     def dcondition(self) -> Array:
         """The gradient of the condition; raises StalePassError where the last `backward` was not asked for it."""
         self._check_fresh()
-        if self._ran != "backward" or not self._wishes[2] or self._program.condition is None:
+        if self._ran == "forward" or not self._wishes[2] or self._program.condition is None:
             raise StalePassError(f"{self}: there is no gradient of the condition; run backward(..., dcondition=True)")
         return self._frames.view(self._program.condition, self._memory.gradients)
 

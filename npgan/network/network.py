@@ -266,8 +266,9 @@ class Network:
             Batch statistics and dropout, or running statistics and none.
         order : {0, 1, 2}
             0: forward alone. 1: backward too. 2: the R-maps too.
-        keep : {"needed", "all"}
-            ``"all"`` keeps every layer's arrays to look at, as ``p["D/3"].dx``.
+        keep : {"needed", "all", "once"}
+            ``"all"`` keeps every layer's arrays to look at, as ``p["D/3"].dx``. ``"once"``, of order 2, is for one
+            forward, backward, rforward and rbackward, in this order, in less memory; then forward comes again.
         arena : Arena, optional
             Memory shared with Passes that are not alive together with this one, or, as ``p.meanwhile``, with a Pass p
             between whose forward and backward this one runs.

@@ -60,13 +60,13 @@ class PassPlan:
         self.ops = self.program.ops
         if order == 2:
             check_second_order(self.ops)
-        fuse = fuse and keep == "needed" and network.backend.fuses
+        fuse = fuse and keep != "all" and network.backend.fuses
         runs = find_stacks(self.program) if fuse else []
         self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
         calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
         shared = None if twin is None else twin.memory
         when = slots(self.program, calls)
-        self.memory: Memory = Memory(self.program, network.dtype, order, keep == "all", when, shared)
+        self.memory: Memory = Memory(self.program, network.dtype, order, keep, when, shared)
         own, around = self.memory.to_place(around)
         self.nbytes = pack(own, self.memory.held(), around)
         self._stacks = Stacks(network, self.program, self.memory, runs)

@@ -44,7 +44,7 @@ class Pass(FirstOrder):
         ConfigError
             It is not of order 2, for which alone everything is kept, or has a twin.
         """
-        if self.order < 2 or len(self._together) > 1:
+        if self.order < 2 or self.keep == "once" or len(self._together) > 1:
             raise ConfigError(f"{self}: a twin is for one of order 2 that has none, and this is {self!r}")
         options: dict[str, Any] = {"train": self.train, "order": self.order, "keep": self.keep, "fuse": self._fuse}
         return Pass(self.network, self.batch, arena=self.arena, name=name, twin=self, **options)
@@ -77,6 +77,7 @@ class Pass(FirstOrder):
             As for `backward`.
         """
         self._check_second_order()
+        self._check_once("backward")
         program, memory = self._program, self._memory
         for what, value, given in (("rx", program.input, rx), ("rcondition", program.condition, rcondition)):
             if given is None:
@@ -104,6 +105,8 @@ class Pass(FirstOrder):
                 op.layer.rforward(f)
                 if self.watch is not None:
                     self.watch(op.where, "rforward", {**numbered("rx", f.rxs), **prefixed("r", f.rw), "ry": f.ry})
+        if self.keep == "once":
+            self._ran = "rforward"
         return self._zero_unless(program.output.root in self._moved, program.output, memory.rvalues)
 
     def rbackward(
@@ -146,7 +149,8 @@ class Pass(FirstOrder):
         """
         self._check_second_order()
         program, memory, network = self._program, self._memory, self.network
-        if self._ran != "backward":
+        self._check_once("rforward")
+        if self._ran == "forward":
             raise StalePassError(f"{self}: rbackward differentiates a backward, and none has run since forward")
         check_wishes(self, program, memory, rdx=rdx, rdcondition=rdcondition)
         wishes = (rdtheta is not None, rdx, rdcondition)
@@ -182,6 +186,8 @@ class Pass(FirstOrder):
             self._frames.add_up(turn)
         self._copy_back()
         self._rwishes = wishes
+        if self.keep == "once":
+            self._ran = "rbackward"
         for wish, value in ((rdx, program.input), (rdcondition, program.condition)):
             if wish and value is not None:
                 self._zero_unless(value in written, value, memory.rgradients)
@@ -223,6 +229,14 @@ class Pass(FirstOrder):
         if not moves:
             array[...] = 0
         return array
+
+    def _check_once(self, before: str) -> None:
+        """Raise StalePassError where a Pass that can do its maps once, in order, is to do another one."""
+        if self.keep == "once" and self._ran != before:
+            raise StalePassError(
+                f"{self} was planned with keep='once', for forward, backward, rforward and rbackward in this order, "
+                f"and {self._ran} has run; run forward again, or plan without it"
+            )
 
     def _check_second_order(self) -> None:
         if self.order < 2:

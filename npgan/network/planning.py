@@ -91,7 +91,7 @@ class Memory:
         program: Program,
         dtype: np.dtype[Any],
         order: int,
-        keep_all: bool,
+        keep: str,
         slots: Sequence[int],
         twin: Memory | None = None,
     ) -> None:
@@ -119,8 +119,10 @@ class Memory:
             if twin is None:
                 self._plan_rvalues(n)
             self._plan_gradients(self.rgradients, self.rpartial, 4 * n)
-        if keep_all:
+        if keep == "all":
             _live_on(self.blocks(), END)
+        elif order == 2 and keep == "once":
+            self._keep_for_rbackward(n)
         elif order == 2:  # R-sweeps may run many times after one forward, and backward between rforward and rbackward
             groups = (self.values, self.gradients, self.rvalues)
             _live_on([*(block for group in groups for block in group.values()), *self._saved_blocks()], END)
@@ -229,6 +231,17 @@ class Memory:
                 if x.root in self.rvalues:
                     self.rvalues[x.root].alive(back)
         self.rvalues[self._program.output.root].alive(END)
+
+    def _keep_for_rbackward(self, n: int) -> None:
+        """Let live until then what each operation's R-maps read: what its backward does, and dy."""
+        for i, op, saved in zip(self._slots, self._program.ops, self.saved, strict=True):
+            blocks = list(saved.values())
+            blocks += [self.values[x.root] for x in op.inputs if "x" in op.plan.keeps]
+            blocks += [self.values[op.output]] if "y" in op.plan.keeps else []
+            if op.output in self.gradients and (op.layer.curved or op.plan.parameters):
+                blocks.append(self.gradients[op.output])
+            for block in blocks:
+                block.alive(4 * n - i)
 
 
 def _live_on(blocks: list[Block], end: int) -> None:

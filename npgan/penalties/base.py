@@ -131,7 +131,7 @@ class Penalized:
 
     def __init__(self, penalty: GradientPenalty, critic: Network, batch: int, arena: Arena | None = None) -> None:
         self.penalty, self.critic = penalty, critic
-        self.on_points = critic.new_pass(batch, order=2, arena=arena, name=penalty.name)
+        self.on_points = critic.new_pass(batch, order=2, keep="once", arena=arena, name=penalty.name)
 
     @cached_property
     def _room(self) -> _Room:

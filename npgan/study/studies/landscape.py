@@ -13,7 +13,6 @@ along the line; a bump there says that the field turns around it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +29,6 @@ from npgan.study.studies.drawing import (
 from npgan.study.studies.landscape_drawing import draw_landscape
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

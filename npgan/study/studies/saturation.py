@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,9 +30,6 @@ from npgan.study.studies.drawing import (
 from npgan.study.studies.saturation_drawing import draw_saturation
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
-
-if TYPE_CHECKING:
-    pass
 
 Curve = Callable[[Array], Array]
 

@@ -9,7 +9,6 @@ from an equilibrium the prediction holds for as long as the linearisation does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +26,6 @@ from npgan.study.studies.quality import quality
 from npgan.study.studies.spectrum_drawing import draw_spectrum
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
-
-if TYPE_CHECKING:
-    pass
 
 _SAMPLES = 2500
 _APART = 1e-6  # two runs that drift apart, at first

@@ -68,7 +68,7 @@ class Game:
     Raises
     ------
     ConfigError
-        Players that do not fit.
+        Players that do not fit; a loss or penalty that is none.
     SecondOrderError
         A layer without R-maps, where they are needed: for order 2, or for a penalty.
 
@@ -92,6 +92,11 @@ class Game:
         order: int = 1,
     ) -> None:
         G, D = generator, discriminator
+        if not isinstance(loss, Loss):
+            raise ConfigError(f"the game's loss is {loss!r}, expected a Loss; get_loss makes one of a name")
+        for each in penalties:
+            if not isinstance(each, GradientPenalty):
+                raise ConfigError(f"penalties has {each!r}, expected GradientPenalty; get_penalty makes one of a name")
         if order not in (1, 2):
             raise ConfigError(f"the game's order is {order!r}, expected 1 (gradients) or 2 (and their Jacobian)")
         if G.output_shape != D.input_shape:

@@ -215,6 +215,14 @@ def test_players_that_do_not_fit(table, change, message):
         Game(made.G, D, made.loss, 4)
 
 
+def test_names_are_no_losses_and_penalties(table):
+    made = table()
+    with pytest.raises(ConfigError, match=r"loss is 'hinge', expected a Loss; get_loss makes one of a name"):
+        Game(made.G, made.D, "hinge", 4)
+    with pytest.raises(ConfigError, match=r"penalties has 'r1', expected GradientPenalty; get_penalty makes one"):
+        Game(made.G, made.D, made.loss, 4, penalties=["r1"])
+
+
 def test_class_weights_need_labels(table):
     made = table(class_weights=[1.0, 2.0])
     made.game.generate(made.z, None, 0)

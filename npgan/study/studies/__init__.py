@@ -5,7 +5,8 @@ from npgan.study.studies.dirac import DIRAC, DiracStudy, dirac
 from npgan.study.studies.field import FIELD, FieldStudy, field
 from npgan.study.studies.folder import Written, carry_out
 from npgan.study.studies.landscape import LANDSCAPE, LandscapeStudy, landscape
-from npgan.study.studies.modes import MODES, PRESETS, ModesStudy, modes
+from npgan.study.studies.modes import MODES, ModesStudy, modes
+from npgan.study.studies.presets import PRESETS
 from npgan.study.studies.saturation import SATURATION, SaturationStudy, saturation
 from npgan.study.studies.spectrum import SPECTRUM, SpectrumStudy, spectrum
 from npgan.study.studies.study import Study

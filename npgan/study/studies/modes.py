@@ -24,6 +24,7 @@ from npgan.options import find, whole
 from npgan.study.rules import interval
 from npgan.study.studies.drawing import paragraphs, table
 from npgan.study.studies.modes_drawing import draw_modes, film_modes
+from npgan.study.studies.presets import PLAIN, PRESETS
 from npgan.study.studies.quality import quality
 from npgan.study.studies.settings import parse, settled
 from npgan.study.studies.study import Study
@@ -31,34 +32,6 @@ from npgan.study.studies.toy import TOYS, Toy, penalties_of
 
 SAMPLES = 2500  # as in the papers
 _SHOWN = 600  # in the film
-
-_COMMON = {"loss": "non-saturating", "rule": "alternating", "batch": 256, "latent": 2, "beta1": 0.5, "beta2": 0.999}
-
-# Depth sharpens G's borders between modes, R1 keeps all modes, and the falling rate with the average settles on them.
-# Measured: ring-8, seeds 0 to 4: 8 modes with every seed, 95.7 ± 0.5 % of high quality, 95.3 % at worst. grid-25,
-# seeds 0 to 4: 25 modes with every seed, 96.7 ± 2.7 % of high quality, 92.9 % at worst, in 140 s a seed on one thread.
-# What made grid-25, by seed 0's quality after 6,000 steps: with lr 2e-3 and gamma 0.02 or 0.03, depth 3 has 51 % with
-# beta1 0.5 and 56 % with beta1 0; with beta1 0, gamma 0.1 and lr 1e-3, depth 8 has 87 %: with lr 5e-4 62 %, 2e-3 78 %.
-PRESETS: dict[str, dict[str, Any]] = {
-    "ring-8": {
-        **_COMMON,
-        "penalty": "r1 gamma=0.01",
-        **{"width": 128, "depth": 4, "lr": 2e-3, "schedule": "cosine", "ema": 0.995, "steps": 12_000},
-    },
-    "grid-25": {
-        **_COMMON,
-        "penalty": "r1 gamma=0.1",
-        **{"width": 128, "depth": 8, "lr": 1e-3, "schedule": "cosine", "ema": 0.99, "steps": 24_000},
-        **{"beta1": 0.0, "beta2": 0.99},
-    },
-}
-
-# The recipe `ring`, as everybody begins.
-PLAIN: dict[str, Any] = {
-    **_COMMON,
-    "penalty": "none",
-    **{"width": 128, "depth": 2, "lr": 1e-3, "schedule": "constant", "ema": 0.0},
-}
 
 
 @dataclass(frozen=True)

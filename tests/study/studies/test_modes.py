@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
-from npgan.study.studies.modes import MODES, PRESETS, _mean, modes
+from npgan.study.studies.modes import MODES, _mean, modes
+from npgan.study.studies.presets import PRESETS
 from npgan.study.studies.toy import Toy
 
 TINY = {"steps": 4, "seeds": 2, "changes": ("width=8",), "looks": 2}

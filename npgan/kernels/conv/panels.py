@@ -12,6 +12,8 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
@@ -175,6 +177,18 @@ def shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> list[Shape]:
     return [(rows * v,), (rows * m,), (threads, panel), (threads, prod(w[:2]) * deep * _WIDTH)]
 
 
+@lru_cache(maxsize=64)
+def _places(points: int, point: int, phases: int, phase: int) -> Array:
+    """Return where the points of each phase are (phases, points), in the row of a tile."""
+    return steps(points, point) + steps(phases, phase)[:, None]
+
+
+@lru_cache(maxsize=8)
+def _nowhere(count: int) -> Array:
+    """Return offsets where there is nothing to add to."""
+    return np.full(count, -1, np.int64)
+
+
 class _Group:
     """Some samples' points, and where they are."""
 
@@ -184,8 +198,8 @@ class _Group:
         phases, self.channels = scheme.stride**2, whole(w[2])
         self.v_point, self.m_point = spread(phases * self.channels), spread(whole(w[3]))
         self.v_row, self.m_row = (scheme.n**2 * each for each in (self.v_point, self.m_point))
-        self.v_places = steps(scheme.n**2, self.v_point) + steps(phases, self.channels)[:, None]
-        self.m_places = steps(scheme.n**2, self.m_point)[None]
+        self.v_places = _places(scheme.n**2, self.v_point, phases, self.channels)
+        self.m_places = _places(scheme.n**2, self.m_point, 1, 0)
         self.rows = len(at.x) * samples
 
     def take(self, images: Array, of_y: bool) -> None:
@@ -266,7 +280,7 @@ class _Group:
             self.m_point,
             steps(points, (channels + MORE) * width + 16),
             tap_offsets(scheme, kernel_size, channels * o, reverse=False),
-            steps(scheme.r**2, 0) - 1,
+            _nowhere(scheme.r**2),
             width,
             self.at.spans,
             self.samples,

@@ -160,6 +160,9 @@ class Arena:
         """Make `owner` the one whose arrays are in the memory: it runs, so those within are stale."""
         if self.host is not None and self.host.arena.owner is not self.host:
             self.host.arena.take(owner)  # what lies there is not the host's, so it was not left alone
+        self._pass_to(owner)
+
+    def _pass_to(self, owner: FirstOrder) -> None:
         self.owner = owner
         for arena in self._within:
-            arena.owner = owner
+            arena._pass_to(owner)

@@ -150,6 +150,21 @@ def test_who_is_stale():
                 assert found[name].y.any(), (ran, name)
 
 
+def test_who_runs_overwrites_at_every_depth():
+    network = Network([Dense(4), Dense(1)], (3,), name="D")
+    outer = network.new_pass(2, name="outer")
+    inner = network.new_pass(2, name="inner", arena=outer.meanwhile)
+    innermost = network.new_pass(2, name="innermost", arena=inner.meanwhile)
+    for run in (lambda: outer.forward(X), lambda: outer.backward(DY), lambda: inner.forward(X)):
+        outer.forward(X)
+        inner.forward(X)
+        innermost.forward(X)
+        run()
+        with pytest.raises(StalePassError, match=r"D\.innermost: its memory has been reused"):
+            _ = innermost.y
+    assert outer.y.any()
+
+
 def test_planning_takes_nothing_from_the_pass_that_has_run():
     G = Network([Dense(4), BatchNorm(), Dense(1)], (3,), name="G")
     fake = G.new_pass(2)

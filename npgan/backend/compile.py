@@ -50,7 +50,8 @@ def kernel(function: F) -> F:
 
 def exact(function: F) -> F:
     """Compile as `kernel`, but every operation as it is written: the same bits in a vector and alone."""
-    return _compiled(function)
+    # Said, and not left to the default: what says nothing takes the setting of the kernel that it is compiled for.
+    return _compiled(function, fastmath=False)
 
 
 def _compiled(function: F, **options: Any) -> F:

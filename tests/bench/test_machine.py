@@ -16,13 +16,12 @@ def test_roofline(monkeypatch):
 
 
 def test_the_copy_copies_all(monkeypatch):
-    monkeypatch.setattr(machine, "_COPY", 1 << 12)
     monkeypatch.setattr(machine, "thread_count", lambda: 3)
     backend = get_backend("cpu")
     made = []
     zeros = backend.zeros
     monkeypatch.setattr(backend, "zeros", lambda *a: made.append(zeros(*a)) or made[-1])
-    copy = machine._copying(backend)
+    copy = machine._copying(backend, 1 << 12)
     made[0][...] = range(len(made[0]))
     copy()
     assert (made[0] == made[1]).all()

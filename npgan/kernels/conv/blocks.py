@@ -23,7 +23,7 @@ from npgan.kernels.conv.transforms import names_of, of_weight, turn
 from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
 
-_LARGEST = 7 << 19  # elements of U, of which all threads read all, for some tiles each: it should stay in their cache
+_LARGEST = 1 << 20  # elements of U, of which all threads read all, for some tiles each: it should stay in their cache
 _POINTS = 600  # of the tiles of a chunk together
 _BLOCK = 128  # channels of A and of C
 

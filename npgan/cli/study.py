@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.compiling import compilation_announced
-from npgan.cli.options import Debug, Json, Quiet, Threads
+from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Quiet, Threads
 from npgan.cli.output import say, say_json, say_table, time_text
 from npgan.errors import ConfigError
 
@@ -40,6 +40,14 @@ def study(
             show_default=False,
         ),
     ] = None,
+    backend: Annotated[
+        BackendName | None,
+        typer.Option(
+            help="Where to compute: the same as --set backend=NAME. Default: cpu.",
+            show_default=False,
+            rich_help_panel=COMPUTING,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="S", help="Of all that is random: the same as --set seed=S.", show_default=False),
@@ -68,15 +76,16 @@ def study(
     from npgan.study.studies.settings import parse
 
     given = parse(settings or [])
-    if seed is not None:
-        given["seed"] = seed
+    for key, value in (("seed", seed), ("backend", None if backend is None else backend.value)):
+        if value is not None:
+            given[key] = value
     if config is not None:
         chosen, saved, made = read_config(config, STUDIES)
         if name is not None and name != chosen.name:
             raise ConfigError(f"{config} is of the study {chosen.name}, not of {name}; leave the name out")
-        if not (quiet or as_json):
-            _compare(made)
         given = {**saved, **given}
+        if not (quiet or as_json):
+            _compare(made, given.get("backend", "cpu"))
     elif name is None:
         _list(STUDIES, as_json)
         return
@@ -109,12 +118,12 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
         say(f"Repeat it with `npgan study --config {written.folder / 'config.toml'}`.")
 
 
-def _compare(made: dict[str, Any]) -> None:
+def _compare(made: dict[str, Any], backend: str) -> None:
     """Say what is not as it was when the config was written."""
     from npgan.backend import get_backend
     from npgan.training.folder import environment, environment_changes
 
-    for line in environment_changes(made, environment(get_backend("cpu"))) if made else []:
+    for line in environment_changes(made, environment(get_backend(backend))) if made else []:
         say(line)
 
 

@@ -64,17 +64,18 @@ class GeneratorDensity:
 
     def map(self, z: Array) -> tuple[Array, Array]:
         """Return x (n, 2) and J (n, 2, 2), J[:, i, j] = ∂x_i/∂z_j, at latents z (n, 2)."""
+        asarray, to_host = self.generator.backend.asarray, self.generator.backend.to_host
         x, J = np.empty_like(z), np.empty((len(z), 2, 2))
         padded, along = np.zeros((_CHUNK, 2)), np.zeros((_CHUNK, 2))
         for start in range(0, len(z), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(z)))
             count = part.stop - part.start
             padded[:count] = z[part]
-            x[part] = self._pass.forward(padded, update_stats=False)[:count]
+            x[part] = to_host(self._pass.forward(asarray(padded), update_stats=False))[:count]
             for j in range(2):
                 along[...] = 0
                 along[:, j] = 1
-                J[part, :, j] = self._pass.rforward(along)[:count]
+                J[part, :, j] = to_host(self._pass.rforward(asarray(along)))[:count]
         return x, J
 
     def preimages(self, points: Array) -> tuple[Array, Array]:

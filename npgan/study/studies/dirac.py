@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -124,6 +125,7 @@ def dirac(
     start_g: float = 1.0,
     grid: int = 17,
     extent: float = 2.0,
+    backend: str = "cpu",
 ) -> DiracStudy:
     """Train the Dirac-GAN in every way, and compare its linearisation with the closed forms.
 
@@ -145,6 +147,8 @@ def dirac(
         ψ and θ, where the trajectories begin.
     grid, extent : int, float
         Points a side of the field, and how far it reaches.
+    backend : str
+        Where the networks are: ``"cpu"``, ``"gpu"``.
 
     Raises
     ------
@@ -160,35 +164,34 @@ def dirac(
     strengths = [number("gammas", gamma, least=0) for gamma in gammas]
     if not strengths:
         raise ConfigError("gammas is empty, expected strengths of the penalty, such as 0.3, 1.0")
-    methods = [
-        _method(*each, axis, rule, lr, steps, start) for each in _games(strengths, number("sigma", sigma, above=0))
-    ]
+    games = _games(strengths, number("sigma", sigma, above=0), backend)
+    methods = [_method(*each, axis, rule, lr, steps, start) for each in games]
     tried = []
     for on, gamma in (("no penalty", 0.0), (f"R1 γ = {strengths[0]:g}", strengths[0])):
         penalties = [get_penalty("r1", gamma=gamma)] if gamma else []
         J = _jacobian(gamma)
-        tried += [try_rule(name, dirac_gan("minimax", penalties=penalties), on, J, start, lr, steps) for name in names]
+        for name in names:
+            game = dirac_gan("minimax", penalties=penalties, backend=backend)
+            tried.append(try_rule(name, game, on, J, start, lr, steps))
     return DiracStudy(lr, rule, axis, methods, tried)
 
 
-def _games(gammas: Sequence[float], sigma: float) -> list[tuple[str, BatchGame, Array | None]]:
+def _games(gammas: Sequence[float], sigma: float, backend: str) -> list[tuple[str, BatchGame, Array | None]]:
     """Return each method's name, game and Jacobian on paper."""
+    make = partial(dirac_gan, backend=backend)
     found: list[tuple[str, BatchGame, Array | None]] = [
-        ("minimax", dirac_gan("minimax"), _jacobian()),
-        ("non-saturating", dirac_gan("non-saturating"), _jacobian()),
-        ("Wasserstein", dirac_gan("wasserstein"), _jacobian(slope=1.0)),
+        ("minimax", make("minimax"), _jacobian()),
+        ("non-saturating", make("non-saturating"), _jacobian()),
+        ("Wasserstein", make("wasserstein"), _jacobian(slope=1.0)),
     ]
     found += [
-        (f"R1 γ = {gamma:g}", dirac_gan(penalties=[get_penalty("r1", gamma=gamma)]), _jacobian(gamma))
-        for gamma in gammas
+        (f"R1 γ = {gamma:g}", make(penalties=[get_penalty("r1", gamma=gamma)]), _jacobian(gamma)) for gamma in gammas
     ]
     for label, name in (("R2", "r2"), ("zero-centred", "zero-centred")):
         penalty = get_penalty(name, gamma=gammas[0])
-        found.append((f"{label} γ = {gammas[0]:g}", dirac_gan(penalties=[penalty]), _jacobian(gammas[0])))
-    found.append((f"noise σ = {sigma:g}", dirac_gan(noise=sigma), _jacobian(sigma**2 / 2)))
-    found.append(
-        ("Wasserstein, WGAN-GP", dirac_gan("wasserstein", penalties=[get_penalty("wgan-gp", weight=1.0)]), None)
-    )
+        found.append((f"{label} γ = {gammas[0]:g}", make(penalties=[penalty]), _jacobian(gammas[0])))
+    found.append((f"noise σ = {sigma:g}", make(noise=sigma), _jacobian(sigma**2 / 2)))
+    found.append(("Wasserstein, WGAN-GP", make("wasserstein", penalties=[get_penalty("wgan-gp", weight=1.0)]), None))
     return found
 
 

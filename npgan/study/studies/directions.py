@@ -22,7 +22,7 @@ def planes(
     found: list[tuple[str, str, Array, Array, float | None]] = [
         ("random", "two random directions, scaled like each layer's weights", first, second, length)
     ]
-    game.load(run[-1])
+    game.load(toy.backend.asarray(run[-1]))
     flow = flow_spectrum(game, order="modulus")
     value, vector = flow.values[0], flow.eigen.vectors[:, 0]
     if abs(value.imag) > 1e-12:

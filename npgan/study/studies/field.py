@@ -107,6 +107,7 @@ def field(
     samples: int = 200,
     grid: int = 60,
     cells: int = 160,
+    backend: str = "cpu",
     seed: int = 0,
 ) -> FieldStudy:
     """Train a GAN in the plane, and compare what its samples feel with what they would under the best discriminator.
@@ -131,6 +132,8 @@ def field(
         Where gradients are compared.
     grid, cells : int
         Points a side where D is looked at; a side of the latents' grid.
+    backend : str
+        Where it trains: ``"cpu"``, ``"gpu"``.
     seed : int
 
     Raises
@@ -147,8 +150,9 @@ def field(
         raise ConfigError(f"losses begins with {names[:1]}, expected minimax or non-saturating, whose best D is known")
     number("sigma", sigma, above=0)
     whole("copies", copies, least=2)
-    settings = {"width": width, "depth": depth, "batch": batch, "lr": lr, "seed": seed, "sigma": sigma}
-    toy = Toy(data, loss=names[0], penalty=penalty, activation="tanh", dtype="float64", **settings)  # type: ignore[arg-type]
+    made = {"width": width, "depth": depth, "batch": batch, "lr": lr, "sigma": sigma, "seed": seed}
+    named = {"loss": names[0], "penalty": penalty, "activation": "tanh", "backend": backend}
+    toy = Toy(data, **made, **named, dtype="float64")  # type: ignore[arg-type]
     reach = float(np.abs(toy.mixture.means).max() + 4 * sigma)
     axis = np.linspace(-reach, reach, whole("grid", grid, least=2))
     looks = np.unique(np.rint(np.linspace(0, whole("steps", steps), whole("checkpoints", checkpoints, least=1))))
@@ -164,15 +168,17 @@ def field(
 def _look(
     toy: Toy, step: int, names: tuple[str, ...], axis: Array, copies: int, inner: int, count: int, cells: int
 ) -> Look:
+    toy.wait()
     G, D = toy.game.generator, toy.game.discriminator
+    asarray, to_host = toy.backend.asarray, toy.backend.to_host
     density = GeneratorDensity(G, cells=cells)
-    x = G(toy.noise(count, 0, "study"))
+    x = to_host(G(asarray(toy.noise(count, 0, "study"))))
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     log_q, _ = density(grid)
     log_p = toy.mixture.log_density(grid)
     with np.errstate(over="ignore", invalid="ignore"):
         best_heat = np.where(np.maximum(log_p, log_q) > -600, 1 / (1 + np.exp(log_q - log_p)), np.nan)
-    heat = 1 / (1 + np.exp(-D(grid)[:, 0]))
+    heat = 1 / (1 + np.exp(-to_host(D(asarray(grid)))[:, 0]))
 
     best_t, best_slope = _best(toy.mixture, density, x)
     t, slope = _slope(D, x)
@@ -226,10 +232,10 @@ def mixture_score(mixture: Mixture, x: Array) -> Array:
 
 def _slope(D: Network, x: Array) -> tuple[Array, Array]:
     """Return D's logits (N,) and their gradients (N, 2)."""
-    t, pullback = D.vjp(x)
-    slope, _ = pullback(np.ones_like(t))
+    t, pullback = D.vjp(D.backend.asarray(x))
+    slope, _ = pullback(D.backend.xp.ones_like(t))
     assert slope is not None
-    return t[:, 0], slope
+    return D.backend.to_host(t)[:, 0], D.backend.to_host(slope)
 
 
 def _felt(name: str, t: Array, slope: Array) -> Array:
@@ -242,7 +248,7 @@ def _felt(name: str, t: Array, slope: Array) -> Array:
 
 def _gone_on(toy: Toy, step: int, copy: int, inner: int) -> Network:
     """Return a copy of D after `inner` steps of its own against G as it is, with Adam's memory as it is."""
-    game = toy.game
+    game, asarray = toy.game, toy.backend.asarray
     D = game.discriminator
     memory = toy.D.optimizer
     kept, moments = D.theta.copy(), {name: part.copy() for name, part in memory.state().items()}
@@ -250,8 +256,9 @@ def _gone_on(toy: Toy, step: int, copy: int, inner: int) -> Network:
     adam.load_state(moments, memory.t)
     for i in range(inner):
         draw = (step * 1009 + copy) * 4096 + i  # of streams that training does not use
-        game.generate(toy.noise(toy.batch, draw, "copies/latent"), None, draw, training=False)
-        game.discriminator_gradient(toy.D.gradient, toy.real(toy.batch, draw, "copies"), None, draw, training=False)
+        x, z = asarray(toy.real(toy.batch, draw, "copies")), asarray(toy.noise(toy.batch, draw, "copies/latent"))
+        game.generate(z, None, draw, training=False)
+        game.discriminator_gradient(toy.D.gradient, x, None, draw, training=False)
         with D.write() as theta:
             adam.step(theta, toy.D.gradient, toy.rate(step))
     gone = D.clone()

@@ -91,7 +91,7 @@ def config_text(study: Study, settings: Mapping[str, Any]) -> str:
     import tomli_w
 
     tables = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
-    made = environment(get_backend("cpu"))
+    made = environment(get_backend(settings.get("backend", "cpu")))
     return tomli_w.dumps({"study": study.name, "settings": tables, "environment": made})
 
 

@@ -124,6 +124,7 @@ def landscape(
     grid: int = 31,
     arrows: int = 11,
     reach: float = 1.0,
+    backend: str = "cpu",
     seed: int = 0,
 ) -> LandscapeStudy:
     """Train a GAN, and look at both losses around where it ends.
@@ -139,6 +140,8 @@ def landscape(
     reach : float
         How far the slices along random directions and eigenvectors go, as a part of the length of the weights, 0.2 of
         it for the latter; the one of the run goes as far as the run does.
+    backend : str
+        Where it trains: ``"cpu"``, ``"gpu"``.
     seed : int
 
     Raises
@@ -149,7 +152,8 @@ def landscape(
         A gradient is not finite.
     """
     made = {"width": width, "depth": depth, "batch": batch, "lr": number("lr", lr, above=0), "seed": seed}
-    toy = Toy(data, loss=loss, penalty=penalty, rule=rule, activation="tanh", dtype="float64", order=2, **made)  # type: ignore[arg-type]
+    named = {"loss": loss, "penalty": penalty, "rule": rule, "activation": "tanh", "backend": backend}
+    toy = Toy(data, **made, **named, dtype="float64", order=2)  # type: ignore[arg-type]
     steps, grid, arrows = (
         whole(name, value, least=2) for name, value in (("steps", steps), ("grid", grid), ("arrows", arrows))
     )
@@ -157,7 +161,7 @@ def landscape(
     path = []
     for step in range(steps + 1):
         if step in marks:
-            path.append(toy.point().theta)
+            path.append(toy.backend.to_host(toy.point().theta))
         if step < steps:
             toy.step(step)
     run, game, end = np.array(path), toy.point(), path[-1]
@@ -218,20 +222,20 @@ def _slice(
 
 
 def _losses(game: BatchGame, theta: Array) -> tuple[float, float]:
-    game.load(theta)
+    game.load(game.backend.asarray(theta))
     return game.losses()
 
 
 def _field(game: BatchGame, theta: Array) -> Array:
-    game.load(theta)
-    return game.gradient()
+    game.load(game.backend.asarray(theta))
+    return game.backend.to_host(game.gradient())
 
 
 def _angle(game: BatchGame, step: int, start: Array, end: Array) -> PathAngle:
     line = end - start
     along = np.linspace(-0.5, 1.5, 81)
     rows = [-_field(game, start + alpha * line) for alpha in along]
-    game.load(end)
+    game.load(game.backend.asarray(end))
     whole_line = np.array([_cosine(row, line) for row in rows])
     players = np.array([[_cosine(game.split(row)[k], game.split(line)[k]) for row in rows] for k in range(2)])
     return PathAngle(step, along, whole_line, np.array([float(np.linalg.norm(row)) for row in rows]), players)

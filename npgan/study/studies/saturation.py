@@ -121,6 +121,7 @@ def saturation(
     checkpoints: int = 16,
     vanishing: float = 0.1,
     exploding: float = 10.0,
+    backend: str = "cpu",
     seed: int = 0,
 ) -> SaturationStudy:
     """Train D ahead of G, and look at what each loss leaves of G's gradient.
@@ -145,6 +146,8 @@ def saturation(
     vanishing, exploding : float
         A gradient whose norm is below or above so many times what it was before D went on is named so; a loss that
         passes on less than `vanishing` of D's slope is saturated.
+    backend : str
+        Where it trains: ``"cpu"``, ``"gpu"``.
     seed : int
 
     Raises
@@ -165,10 +168,11 @@ def saturation(
     slopes = np.stack([_slope(name, logits) for name in names])
     formulas = np.stack([np.abs(SLOPES[name](logits)) for name in names])
 
-    settings = {"width": width, "depth": depth, "batch": batch, "lr": lr, "seed": seed, "dtype": "float64"}
-    toy = Toy(data, loss=judge, penalty=penalty, **settings)  # type: ignore[arg-type]
+    settings = {"width": width, "depth": depth, "batch": batch, "lr": lr, "seed": seed, "backend": backend}
+    toy = Toy(data, loss=judge, penalty=penalty, dtype="float64", **settings)  # type: ignore[arg-type]
     for step in range(whole("warmup", warmup)):
         toy.step(step)
+    toy.wait()
     looks = _checkpoints(whole("steps", steps, least=2), whole("checkpoints", checkpoints, least=2))
     rows = []
     for step in range(int(looks[-1]) + 1):
@@ -224,7 +228,7 @@ def _checkpoints(steps: int, count: int) -> Array:
 
 def _train_discriminator(toy: Toy, step: int) -> None:
     game = toy.game
-    x, z = toy.draws(step)
+    x, z = map(toy.backend.asarray, toy.draws(step))
     game.generate(z, None, step)
     game.discriminator_gradient(toy.D.gradient, x, None, step)
     toy.D.update(step)
@@ -233,22 +237,23 @@ def _train_discriminator(toy: Toy, step: int) -> None:
 def _look(toy: Toy, names: Sequence[str]) -> tuple[float, float, float, Array, Array, float]:
     """Return D's confidence, accuracy and slope in x, norms of G's gradient by loss, by layer too, and that of -D."""
     game, G, D = toy.game, toy.game.generator, toy.game.discriminator
-    x, z = toy.real(toy.batch, 0, "study"), toy.noise(toy.batch, 0, "study/latent")
-    fake = G(z)
-    score, pullback = D.vjp(fake)
-    slope, _ = pullback(np.ones_like(score))
-    assert slope is not None
-    right = float(np.concatenate([D(x) > 0, score <= 0]).mean())
+    to_host = toy.backend.to_host
+    x, z = map(toy.backend.asarray, (toy.real(toy.batch, 0, "study"), toy.noise(toy.batch, 0, "study/latent")))
+    score, pullback = D.vjp(G(z))
+    by_fake, _ = pullback(toy.backend.xp.ones_like(score))
+    assert by_fake is not None
+    real, fake, slope = map(to_host, (D(x), score, by_fake))
+    right = float(np.concatenate([real > 0, fake <= 0]).mean())
     norms, layers = [], []
     for name in (*names, "wasserstein"):
         twin = Game(G, D, get_loss(name, backend=toy.backend), game.batch)
-        gradient = twin.on(x, z).gradient("G")
+        gradient = to_host(twin.on(x, z).gradient("G"))
         norms.append(float(np.linalg.norm(gradient)))
         parts: dict[str, list[Array]] = {}
         for path, (start, stop) in G.layout.ranges().items():
             parts.setdefault(path.rpartition("/")[0], []).append(gradient[start:stop])
         layers.append([float(np.sqrt(np.mean(np.concatenate(part) ** 2))) for part in parts.values()])
-    sure = float(_sigmoid(-score).mean())
+    sure = float(_sigmoid(-fake).mean())
     sensitivity = float(np.linalg.norm(slope, axis=1).mean())
     return sure, right, sensitivity, np.array(norms[:-1]), np.array(layers[:-1]), norms[-1]
 

@@ -119,6 +119,7 @@ def spectrum(
     steps: int = 4000,
     checkpoints: int = 9,
     ahead: int = 20,
+    backend: str = "cpu",
     seed: int = 0,
 ) -> SpectrumStudy:
     """Train a small GAN, and find every eigenvalue along the way.
@@ -133,6 +134,8 @@ def spectrum(
         Of training, and how many times to look, evenly in the square root, as more happens at first.
     ahead : int
         Steps for which two runs are compared at each.
+    backend : str
+        Where it trains: ``"cpu"``, ``"gpu"``.
     seed : int
 
     Raises
@@ -144,7 +147,7 @@ def spectrum(
     """
     made = {"width": width, "depth": depth, "batch": batch, "lr": number("lr", lr, above=0), "seed": seed}
     named = {"loss": loss, "penalty": penalty, "rule": rule, "optimizer": optimizer, "activation": "tanh"}
-    toy = Toy(data, **made, **named, dtype="float64", order=2)  # type: ignore[arg-type]
+    toy = Toy(data, **made, **named, dtype="float64", order=2, backend=backend)  # type: ignore[arg-type]
     sizes = toy.point().sizes
     if sum(sizes) > 1000:
         raise ConfigError(
@@ -170,7 +173,7 @@ def _look(toy: Toy, step: int, ahead: int) -> Checkpoint:
     return Checkpoint(
         step,
         game.losses(),
-        float(np.linalg.norm(game.gradient())),
+        float(np.linalg.norm(toy.backend.to_host(game.gradient()))),
         flow.values,
         flow.participation[:, 0],
         step_map.values,
@@ -194,11 +197,11 @@ def _drift(toy: Toy, step_map: Spectrum, ahead: int) -> tuple[float, float, floa
     state, ends = rule.state(game), []
     for shift in (np.zeros_like(along), along):
         with rule.kept(game):
-            rule.load_state(game, state + shift)
+            rule.load_state(game, state + toy.backend.asarray(shift))
             path = []
             for _ in range(ahead):
                 rule.step(game)
-                path.append(rule.state(game))
+                path.append(toy.backend.to_host(rule.state(game)))
             ends.append(np.array(path))
     apart = np.linalg.norm(ends[1] - ends[0], axis=1) / _APART
     return foretold, float(apart[0]), float(apart[-1] ** (1 / ahead))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from npgan.backend.base import Array
+from npgan.errors import ConfigError
 from npgan.study.studies.settings import settled
 
 if TYPE_CHECKING:
@@ -54,4 +55,9 @@ class Study:
         ConfigError
             One is unknown, or of another type than its default.
         """
+        if "backend" in given and "backend" not in self.defaults():
+            raise ConfigError(
+                f"study {self.name} has no setting 'backend': its game is a formula on the CPU, with no networks that "
+                "could be on a GPU; leave it out"
+            )
         return settled(f"study {self.name}", self.defaults(), given)

@@ -64,7 +64,7 @@ class Toy:
         2 for products with the Jacobian; a rule that needs them gets them anyway.
     backend : str
         Where it trains; what is drawn and what is returned are on the host. On a GPU steps are recorded, and what is
-        not finite in one is found when `samples` are drawn.
+        not finite in one is found by `wait`, which `point` and `samples` begin with.
 
     Raises
     ------
@@ -161,8 +161,11 @@ class Toy:
         return self.real(self.batch, step), self.noise(self.batch, step)
 
     def point(self, step: int = 0, stream: str = "study") -> BatchGame:
-        """Return the game on a batch of its own, held fixed."""
-        return self.game.on(self.real(self.batch, step, stream), self.noise(self.batch, step, f"{stream}/latent"))
+        """Return the game on a batch of its own, held fixed; where it trains, as its vectors are."""
+        self.wait()
+        batch = self.real(self.batch, step, stream), self.noise(self.batch, step, f"{stream}/latent")
+        x, z = map(self.backend.asarray, batch)
+        return self.game.on(x, z)
 
     # ---------------------------------------------------------------- training
 
@@ -176,6 +179,16 @@ class Toy:
         """
         asarray = self.backend.asarray
         self._steps.step(step, lambda turn: (asarray(self.real(self.batch, turn)), None))
+
+    def wait(self) -> None:
+        """Wait until all steps are known to have been finite: before anything else looks at the weights.
+
+        Raises
+        ------
+        NonFiniteError
+            A gradient was not.
+        """
+        self._steps.known(wait=True)
 
     def generator(self) -> Network:
         """Return what samples are drawn from: G, or a copy with the average of its weights, where there is one."""
@@ -192,7 +205,7 @@ class Toy:
 
     def samples(self, n: int, stream: str = "samples") -> Array:
         """Return n generated samples (n, 2), of the same latents at every step."""
-        self._steps.known(wait=True)
+        self.wait()
         return self.backend.to_host(self.generator()(self.backend.asarray(self.noise(n, 0, stream))))
 
 

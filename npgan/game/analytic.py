@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from npgan.backend import get_backend
-from npgan.backend.base import Array
+from npgan.backend.base import Array, Backend
 from npgan.errors import NonFiniteError, ShapeError
 from npgan.game.differentiable import PLAYERS, DifferentiableGame, Pair, player_index
 from npgan.options import number, whole
 
 
 class AnalyticGame(DifferentiableGame):
-    """A game on NumPy's arrays: a subclass writes the formulas.
+    """A game of formulas, which a subclass writes; on NumPy's arrays unless another backend is given.
 
     Parameters
     ----------
@@ -27,14 +27,22 @@ class AnalyticGame(DifferentiableGame):
         The point; zeros unless given.
     dtype : {"float64", "float32"}
         Of its vectors.
+    backend : str or Backend
+        Where they are.
     """
 
-    def __init__(self, sizes: tuple[int, int], theta: Array | None = None, dtype: Any = "float64") -> None:
-        self.backend, self.sizes = get_backend("reference"), sizes
+    def __init__(
+        self,
+        sizes: tuple[int, int],
+        theta: Array | None = None,
+        dtype: Any = "float64",
+        backend: str | Backend = "reference",
+    ) -> None:
+        self.backend, self.sizes = get_backend(backend), sizes
         self.dtype = self.backend.check_dtype(dtype)
-        self._theta = np.zeros(self.size, self.dtype)
+        self._theta = self.backend.zeros((self.size,), self.dtype)
         if theta is not None:
-            self.load(np.asarray(theta, self.dtype))
+            self.load(self.backend.asarray(theta, self.dtype))
 
     @property
     def theta(self) -> Array:  # noqa: D102
@@ -46,7 +54,7 @@ class AnalyticGame(DifferentiableGame):
 
     def _gradient(self, player: int) -> Array:
         found = self._slope(player, player)
-        if not np.isfinite(found).all():
+        if not self.backend.xp.isfinite(found).all():
             raise NonFiniteError(f"the gradient of {PLAYERS[player]} is not finite at theta = {self._theta}")
         return found
 
@@ -73,6 +81,8 @@ class QuadraticGame(AnalyticGame):
         The point; zeros unless given.
     dtype : {"float64", "float32"}
         Of its vectors.
+    backend : str or Backend
+        Where they are.
 
     Raises
     ------
@@ -90,36 +100,39 @@ class QuadraticGame(AnalyticGame):
         *,
         theta: Array | None = None,
         dtype: Any = "float64",
+        backend: str | Backend = "reference",
     ) -> None:
         p_d, p_g = (whole("players", n, least=1) for n in players)
-        super().__init__((p_d, p_g), theta, dtype)
+        super().__init__((p_d, p_g), theta, dtype, backend)
         self._forms, self._lines = [], []
         for what, form, line in (("D", A, a), ("G", B, b)):
-            form = np.asarray(form, self.dtype)
-            line = np.zeros(self.size, self.dtype) if line is None else np.asarray(line, self.dtype)
+            form = self.backend.asarray(form, self.dtype)
+            line = self.backend.asarray(np.zeros(self.size) if line is None else line, self.dtype)
             if form.shape != (self.size, self.size) or line.shape != (self.size,):
                 n = self.size
                 raise ShapeError(f"L_{what} has arrays {form.shape} and {line.shape}, expected {(n, n)} and {(n,)}")
             self._forms.append((form + form.T) / 2)
             self._lines.append(line)
-        self._J = np.concatenate([self._forms[0][:p_d], self._forms[1][p_d:]])
+        self._J = self.backend.xp.concatenate([self._forms[0][:p_d], self._forms[1][p_d:]])
 
     @classmethod
     def model(cls, game: DifferentiableGame, J: Array | None = None) -> QuadraticGame:
         """Return the game that has the Jacobian of `game` at its point (or `J`) everywhere, and rests at 0.
 
-        With constant coefficients, what a rule does to it is what it does to `game` near an equilibrium.
+        With constant coefficients, what a rule does to it is what it does to `game` near an equilibrium. It is where
+        `game` is, as a rule's optimizers are there too.
         """
         J = game.jacobian() if J is None else J
         (p_d, _), n = game.sizes, game.size
         A, B = np.zeros((n, n)), np.zeros((n, n))
         A[:p_d], B[p_d:] = J[:p_d], J[p_d:]
         A[p_d:, :p_d], B[:p_d, p_d:] = A[:p_d, p_d:].T, B[p_d:, :p_d].T
-        return cls((p_d, n - p_d), A, B, dtype=game.dtype)
+        return cls((p_d, n - p_d), A, B, dtype=game.dtype, backend=game.backend)
 
     def at(self, theta: Array) -> QuadraticGame:  # noqa: D102
         (A, B), (a, b) = self._forms, self._lines
-        return QuadraticGame((self.sizes[0], self.sizes[1]), A, B, a, b, theta=theta, dtype=self.dtype)
+        own: dict[str, Any] = {"dtype": self.dtype, "backend": self.backend}
+        return QuadraticGame((self.sizes[0], self.sizes[1]), A, B, a, b, theta=theta, **own)
 
     def losses(self) -> tuple[float, float]:  # noqa: D102
         d, g = (
@@ -142,8 +155,9 @@ class QuadraticGame(AnalyticGame):
         return self.split(self._forms[1 - player] @ self._whole(u))[player].copy()
 
     def _whole(self, u: Pair) -> Array:
-        zeros = np.zeros(self.size, self.dtype)
-        return np.concatenate([z if part is None else part for part, z in zip(u, self.split(zeros), strict=True)])
+        zeros = self.backend.zeros((self.size,), self.dtype)
+        d, g = (z if part is None else part for part, z in zip(u, self.split(zeros), strict=True))
+        return self._join((d, g))
 
 
 def bilinear_game(A: Any = 1.0, theta: Array | None = None) -> QuadraticGame:

@@ -29,6 +29,21 @@ def test_run_and_repeat(cli, tmp_path):
         assert (first / file).read_bytes() == (second / file).read_bytes()
 
 
+def test_on_a_gpu(cli, cupy, tmp_path):
+    tiny = [f"--set={text}" for text in ("width=2", "depth=1", "batch=4", "steps=2", "checkpoints=2", "losses=hinge")]
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert cli("study", "saturation", *tiny, "--backend", "gpu", "--out", first, "--quiet").code == 0
+    config = (first / "config.toml").read_text()
+    assert config.count('backend = "gpu"') == 2  # among the settings, and in what describes the environment
+    again = cli("study", "--config", first / "config.toml", "--out", second)
+    assert again.code == 0
+    assert "bits may differ" not in again.out
+    assert (first / "numbers.json").read_bytes() == (second / "numbers.json").read_bytes()
+    assert (
+        cli("study", "--config", first / "config.toml", "--backend", "cpu", "--show", "--json").json["backend"] == "cpu"
+    )
+
+
 def test_quiet(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = cli("study", "bilinear", *TINY, "--set", "rates=2", "--quiet")
@@ -44,6 +59,7 @@ def test_mistakes(cli, tmp_path):
         (("dirac", "--set", "lt=1"), "has no setting 'lt'"),
         (("dirac", "--set", "lr"), "is not key=value"),
         (("dirac", "--seed", "1"), "nothing in it is random"),
+        (("bilinear", "--backend", "gpu"), "study bilinear has no setting 'backend': its game is a formula"),
         (("dirac", "--set", "lr=fast"), "expected a finite number"),
         (("--config", tmp_path / "none.toml"), "cannot read"),
     ):

@@ -37,7 +37,7 @@ def planes(
     _, sizes, components = np.linalg.svd(run - run.mean(axis=0), full_matrices=False)
     shares = sizes**2 / (sizes**2).sum()
     meaning = f"the run's first two principal components, {shares[0]:.0%} and {shares[1]:.0%} of its variance"
-    found.append(("run", meaning, components[0], components[1], None))
+    found.append(("run", meaning, _pointed(components[0]), _pointed(components[1]), None))
     return found
 
 
@@ -55,6 +55,12 @@ def _scaled(toy: Toy, draw: np.random.Generator, end: Array) -> Array:
 
 
 def _orthonormal(first: Array, second: Array) -> tuple[Array, Array]:
-    first = first / np.linalg.norm(first)
+    first = _pointed(first / np.linalg.norm(first))
     second = second - (first @ second) * first
-    return first, second / np.linalg.norm(second)
+    return first, _pointed(second / np.linalg.norm(second))
+
+
+def _pointed(direction: Array) -> Array:
+    """Return d or -d: that whose largest element is positive, as rounding decides which of them a solver finds."""
+    pointed: Array = direction * np.sign(direction[np.argmax(np.abs(direction))])
+    return pointed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
-from npgan.study.studies.directions import _scaled
+from npgan.study.studies.directions import _pointed, _scaled
 from npgan.study.studies.landscape import LANDSCAPE, _slice, landscape
 from npgan.study.studies.toy import Toy
 
@@ -107,3 +107,9 @@ def test_nonsense():
     for settings, message in (({"grid": 1}, "grid is 1"), ({"checkpoints": 2}, "checkpoints"), ({"reach": 0}, "reach")):
         with pytest.raises(ConfigError, match=message):
             landscape(**{**TINY, **settings})
+
+
+def test_directions_have_a_sign_of_their_own():
+    direction = np.array([0.3, -0.9, 0.2])
+    np.testing.assert_array_equal(_pointed(direction), -direction)
+    np.testing.assert_array_equal(_pointed(-direction), -direction)

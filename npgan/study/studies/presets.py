@@ -8,8 +8,7 @@ _COMMON = {"loss": "non-saturating", "rule": "alternating", "batch": 256, "laten
 
 # Depth sharpens G's borders between modes, R1 keeps all modes, and the falling rate with the average settles on them.
 # Measured: ring-8, seeds 0 to 4: 8 modes, 96.3 ± 0.5 % of high quality, 96.1 % at worst. grid-25,
-# seeds 0 to 4: 25 modes with every seed, 97.7 ± 0.3 % of high quality, 97.5 % at worst (of batches of 256, 92.9 %);
-# since sums are rounded otherwise, seeds 0 and 3 have 97.9 and 95.4 %.
+# seeds 0 and 3: 25 modes, 97.9 and 95.4 % (before sums were rounded as they are now, 97.5 to 98.0 % with seeds 0 to 4).
 # What made grid-25, by seed 0's quality after 6,000 steps: with lr 2e-3 and gamma 0.02 or 0.03, depth 3 has 51 % with
 # beta1 0.5 and 56 % with beta1 0; with beta1 0, gamma 0.1 and lr 1e-3, depth 8 has 87 %: with lr 5e-4 62 %, 2e-3 78 %.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -1,5 +1,9 @@
 """Each algorithm of convolution, whatever `choose` would pick: equal to the reference, and as exact as columns."""
 
+import os
+import platform
+import subprocess
+import sys
 from fractions import Fraction
 from unittest import mock
 
@@ -242,3 +246,34 @@ def test_a_choice_does_not_depend_on_how_it_is_reached():
     # workspace and each product ask again; a plan made for one algorithm must not be run by another
     shapes = (8, 14, 14, 32), (4, 4, 32, 64), (8, 7, 7, 64)
     assert choice.choose(*shapes, *HALF) == choice.choose(*shapes, *HALF)
+
+
+# Prints the largest error of the three products, with as little compiled as shows that panels narrower than 16 fit.
+NARROW = """
+import numpy as np
+from npgan.kernels.conv import panels, reference, vectors
+from npgan.kernels.conv.scratch import elements
+from npgan.kernels.conv.tiles import Scheme
+
+assert not vectors.WIDE
+scheme, pads, draw = Scheme(2, 2, 2), ((1, 1), (1, 1)), np.random.default_rng(0)
+x, w, y = draw.normal(size=(2, 6, 6, 3)), draw.normal(size=(4, 4, 3, 17)), draw.normal(size=(2, 3, 3, 17))
+scratch = np.full(elements(panels.shapes(scheme, 2, w.shape, y.shape)), np.nan)
+found = [np.empty_like(a) for a in (y, x, w)]
+panels.convolve(scheme, found[0], scratch, x, w, pads, False, False, None, None)
+panels.convolve(scheme, found[1], scratch, y, w, pads, False, True, None, None)
+panels.correlate(scheme, found[2], scratch, y, x, pads, False)
+right, options = [np.empty_like(a) for a in (y, x, w)], ((2, 2), pads, (1, 1))
+reference.forward(right[0], scratch, x, w, *options)
+reference.backward_input(right[1], scratch, y, w, *options)
+reference.backward_weight(right[2], scratch, y, x, *options, False)
+print(max(np.abs(a - b).max() for a, b in zip(found, right)))
+"""
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="compiles for a processor of x86")
+def test_panels_of_a_processor_without_avx_512():
+    haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+lzcnt,+popcnt,+sse4.2"}
+    done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, env={**os.environ, **haswell})
+    assert done.returncode == 0, done.stderr or done.returncode
+    assert float(done.stdout) < 1e-12

@@ -87,17 +87,18 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
 
     @kernel
     def multiply(
-        start, stop, share, c, c_step, c_point, a, a_step, a_point, a_rows, terms, us, turns, w, planes, taps, width,
-        spans, samples, turned, lines,
+        start, stop, share, c, c_step, c_point, c_phase, a, a_step, a_point, a_rows, terms, us, turns, w, planes, taps,
+        width, spans, samples, turned, lines,
     ):  # fmt: skip
         # c (rows, points, columns) = a (rows, points, terms of all phases) · U of w (taps, I, O), taps (phases, r²)
-        # Or, `turned`, of w exchanged to (taps, O, I), in `turns`; then it is c that has phases, beside each other.
+        # Or, `turned`, of w exchanged to (taps, O, I), in `turns`; then it is c that has phases, each at its c_phase.
         channels, o, u, exchanged = w.shape[1], w.shape[2], us[share], turns[share]
         many = channels if turned else o
         of_a_phase, phases = (many + width - 1) // width, 1 if turned else taps.shape[0]
         for panel in range(start, stop):
             first = panel % of_a_phase * width
             count = min(width, many - first)
+            column = panel // of_a_phase * c_phase + first
             for phase in range(phases):
                 places = taps[panel // of_a_phase + phase]
                 if turned:
@@ -123,7 +124,7 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
                         soon = planes[point] + (k + size) * width
                         for row in range(spans[point, 0] * samples, spans[point, 1] * samples, height):
                             outer(
-                                height, vectors, c, row * c_step + point * c_point + panel * width, c_step, a,
+                                height, vectors, c, row * c_step + point * c_point + column, c_step, a,
                                 point * a_point + phase * a_step, a_rows, row, terms, k, size, u,
                                 planes[point] + k * width, width, phase + k, u,
                                 soon + min(row // height, 3) * size * 16, lines,
@@ -232,14 +233,15 @@ class _Group:
         vectors = vectors_of(out, w.dtype)
         width = vectors * lanes(w.dtype)
         multiply, _ = _kernels(scheme, vectors)
-        to, source = (self.m, self.m_row, self.m_point), (self.v, self.channels, self.v_point)
+        to, source = (self.m, self.m_row, self.m_point, 0), (self.v, self.channels, self.v_point)
         a_row = self.v_row
         if gradient:
-            to, source, a_row = (self.v, self.v_row, self.v_point), (self.m, 0, self.m_point), self.m_row
+            to, source = (self.v, self.v_row, self.v_point, self.channels), (self.m, 0, self.m_point)
+            a_row = self.m_row
         turns = turned or gradient
         over_shares(
             multiply,
-            out // width * (phases if gradient else 1),
+            -(-many // width) * (phases if gradient else 1),
             self.rows * points * few * out * phases // 32,
             *to,
             *source,
@@ -266,7 +268,7 @@ class _Group:
         _, gradient = _kernels(scheme, vectors)
         over_shares(
             gradient,
-            whole(o) // width * phases,
+            -(-o // width) * phases,
             self.rows * points * channels * o * phases // 32,
             dw.reshape(-1, channels, o),
             self.us,

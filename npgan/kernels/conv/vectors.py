@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 
-from npgan.backend.blas import cpu_flags
-
-WIDE = "avx512f" in cpu_flags()
-"""Whether there are 32 registers of 64 bytes; else 16 of 32 are counted on, and LLVM takes several where shorter."""
+WIDE = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+"""Whether numba compiles for 32 registers of 64 bytes; else 16 of 32 are counted on, and LLVM takes several where
+shorter. ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say what it compiles for, where that is not the processor.
+"""
 
 FLAGS = ("contract", "nsz")
 """Products and sums may be fused; the order of sums is as written."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
 from npgan.backend.recording import Step
+from npgan.backend.sizes import size_text
 from npgan.errors import ConfigError, NpganError, StalePassError
 from npgan.layers.base import Frame
 from npgan.network.checks import check_array, check_target, check_wishes
@@ -320,7 +321,7 @@ class FirstOrder:
         return f"{self.network.name}.{self.name}"
 
     def __repr__(self) -> str:
-        return f"<Pass {self}: batch {self.batch}, order {self.order}, {self.nbytes / 2**20:.1f} MiB>"
+        return f"<Pass {self}: batch {self.batch}, order {self.order}, {size_text(self.nbytes)}>"
 
 
 def numbered(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:

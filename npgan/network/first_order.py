@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
@@ -17,11 +16,11 @@ from npgan.network.pass_plan import PassPlan
 from npgan.network.planning import Wishes
 from npgan.network.program import Value
 from npgan.network.tapes import Tape
+from npgan.network.watch import Watch, numbered, prefixed
 
 if TYPE_CHECKING:
     from npgan.network.network import Network
 
-Watch = Callable[[str, str, dict[str, Array]], None]
 Views = dict[str, dict[str, Array]]  # of a vector like theta, by layer and name
 
 
@@ -322,13 +321,3 @@ class FirstOrder:
 
     def __repr__(self) -> str:
         return f"<Pass {self}: batch {self.batch}, order {self.order}, {size_text(self.nbytes)}>"
-
-
-def numbered(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:
-    """Return arrays by name, as a watch is given them: x, x1, x2."""
-    return {f"{name}{i or ''}": array for i, array in enumerate(arrays) if array is not None}
-
-
-def prefixed(prefix: str, arrays: dict[str, Array] | None) -> dict[str, Array]:
-    """Return arrays with a longer name: dweight, dbias."""
-    return {f"{prefix}{name}": array for name, array in (arrays or {}).items()}

@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import distributions
 from typing import Any
 
+from npgan.backend.sizes import size_text
 from npgan.errors import BackendError, DeviceMemoryError
 
 _WHEELS = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
@@ -78,16 +79,6 @@ def installed_wheels() -> list[str]:
 def version_text(number: int) -> str:
     """Return ``"13.1"`` for CUDA's 13010."""
     return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def size_text(nbytes: int) -> str:
-    """Return ``"1.5 GiB"``."""
-    size, unit = float(nbytes), "bytes"
-    for bigger in ("KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, bigger
-    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
 
 
 def out_of_memory(cupy: Any, asked: int, what: str) -> DeviceMemoryError:

@@ -12,8 +12,9 @@ import numpy as np
 from npgan.backend.base import Array, Backend, Shape
 from npgan.backend.cuda import block_sums
 from npgan.backend.cuda_graph import CudaGraph
-from npgan.backend.device import connect, out_of_memory, size_text, version_text
+from npgan.backend.device import connect, out_of_memory, version_text
 from npgan.backend.recording import Reading
+from npgan.backend.sizes import size_text
 from npgan.errors import BackendError, ConfigError
 from npgan.kernels import Kernels
 

@@ -46,7 +46,7 @@ def announcement(quiet: bool, announced: list[Path], until: ExitStack) -> Callab
 
 
 def _description(experiment: Experiment, folder: RunFolder) -> list[tuple[str, str]]:
-    from npgan.training.folder import size_text
+    from npgan.backend.sizes import size_text
 
     config, data = experiment.config, experiment.dataset
     G, D = experiment.generator, experiment.discriminator
@@ -67,7 +67,7 @@ def _description(experiment: Experiment, folder: RunFolder) -> list[tuple[str, s
 
 def _memory(experiment: Experiment) -> list[tuple[str, str]]:
     """Return what a device's memory is needed for, and what it has."""
-    from npgan.training.folder import size_text
+    from npgan.backend.sizes import size_text
     from npgan.training.memory import need, too_little
 
     if experiment.room is None:

@@ -61,7 +61,7 @@ def _backend_text(backend: dict[str, Any]) -> str:
 
 
 def _cache_text(cache: dict[str, Any]) -> str:
-    from npgan.training.folder import size_text
+    from npgan.backend.sizes import size_text
 
     return f"{cache['path']} ({size_text(cache['bytes']) if cache['exists'] else 'not there yet'})"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from npgan.backend.base import Array
 from npgan.backend.recording import Step
+from npgan.backend.sizes import size_text
 from npgan.errors import ConfigError, NpganError, StalePassError
 from npgan.layers.base import Frame
 from npgan.network.checks import check_array, check_target, check_wishes
@@ -16,11 +16,11 @@ from npgan.network.pass_plan import PassPlan
 from npgan.network.planning import Wishes
 from npgan.network.program import Value
 from npgan.network.tapes import Tape
+from npgan.network.watch import Watch, numbered, prefixed
 
 if TYPE_CHECKING:
     from npgan.network.network import Network
 
-Watch = Callable[[str, str, dict[str, Array]], None]
 Views = dict[str, dict[str, Array]]  # of a vector like theta, by layer and name
 
 
@@ -320,14 +320,4 @@ class FirstOrder:
         return f"{self.network.name}.{self.name}"
 
     def __repr__(self) -> str:
-        return f"<Pass {self}: batch {self.batch}, order {self.order}, {self.nbytes / 2**20:.1f} MiB>"
-
-
-def numbered(name: str, arrays: tuple[Array | None, ...]) -> dict[str, Array]:
-    """Return arrays by name, as a watch is given them: x, x1, x2."""
-    return {f"{name}{i or ''}": array for i, array in enumerate(arrays) if array is not None}
-
-
-def prefixed(prefix: str, arrays: dict[str, Array] | None) -> dict[str, Array]:
-    """Return arrays with a longer name: dweight, dbias."""
-    return {f"{prefix}{name}": array for name, array in (arrays or {}).items()}
+        return f"<Pass {self}: batch {self.batch}, order {self.order}, {size_text(self.nbytes)}>"

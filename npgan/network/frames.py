@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from npgan.backend.base import Array
 from npgan.layers.base import Frame
 from npgan.network.memory import Block
-from npgan.network.planning import Turn
 from npgan.network.program import Op, Value
+from npgan.network.turns import Turn
 
 if TYPE_CHECKING:
     from npgan.network.first_order import FirstOrder

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from npgan.errors import StalePassError
 from npgan.network.checks import check_options, check_second_order
 from npgan.network.memory import Block, pack
-from npgan.network.planning import Memory, Turn, Wishes, backward_turns, rbackward_turns, unknown_gradients
+from npgan.network.planning import Memory, Wishes
 from npgan.network.program import Program, Value
 from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
 from npgan.network.tapes import Tape
+from npgan.network.turns import Turn, backward_turns, rbackward_turns, unknown_gradients
 
 if TYPE_CHECKING:
     from npgan.network.network import Network

@@ -12,11 +12,12 @@ from npgan.backend.base import Array
 from npgan.errors import ConfigError, StalePassError
 from npgan.layers.base import Frame
 from npgan.network.checks import check_array, check_wishes
-from npgan.network.first_order import FirstOrder, numbered, prefixed
+from npgan.network.first_order import FirstOrder
 from npgan.network.memory import Block
-from npgan.network.planning import rforward_active
 from npgan.network.program import Op, Value
 from npgan.network.tapes import Tape
+from npgan.network.turns import rforward_active
+from npgan.network.watch import numbered, prefixed
 
 
 class Pass(FirstOrder):

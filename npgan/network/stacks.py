@@ -23,7 +23,8 @@ from npgan.network.tapes import Tape, Writer, width
 
 if TYPE_CHECKING:
     from npgan.network.network import Network
-    from npgan.network.planning import Memory, Turn
+    from npgan.network.planning import Memory
+    from npgan.network.turns import Turn
 
 _LARGEST = 1 << 16  # elements of a weight: threads that share samples each read all of it
 

@@ -11,8 +11,8 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.kernels.stack.tape import WIDTH, Code
 from npgan.network.memory import Block
-from npgan.network.planning import Turn
 from npgan.network.program import Op
+from npgan.network.turns import Turn
 
 
 @dataclass(eq=False)

@@ -20,8 +20,9 @@ import numpy as np
 
 from npgan._version import __version__
 from npgan.backend.base import Array
+from npgan.backend.sizes import size_text
 from npgan.errors import CheckpointError, DTypeError
-from npgan.training.folder import TEMPORARY, size_text, write_atomically
+from npgan.training.folder import TEMPORARY, write_atomically
 
 FORMAT = 1
 _KEY = "npgan"

@@ -15,23 +15,12 @@ from typing import Any
 
 from npgan._version import __version__
 from npgan.backend.base import Backend
+from npgan.backend.sizes import size_text
 from npgan.errors import CheckpointError, ConfigError
 from npgan.training.lock import RunLock
 
 TEMPORARY = ".tmp"
 _MAX_CONFIG = 1 << 20  # bytes; a written-out config has a few thousand
-
-
-def size_text(nbytes: int) -> str:
-    """Return a number of bytes as people read it: ``"512 bytes"``, ``"1.5 MB"``."""
-    if nbytes < 1000:
-        return f"{nbytes} bytes"
-    size, unit = float(nbytes), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 999.95:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.1f} {unit}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING
 
+from npgan.backend.sizes import size_text
 from npgan.data.device import resident_bytes
 from npgan.game import Player
-from npgan.training.folder import size_text
 
 if TYPE_CHECKING:
     from npgan.training.experiment import Experiment

@@ -110,19 +110,16 @@ def test_out_of_memory_names_what_was_asked(emulator):
     backend = get_backend("gpu")
     emulator.get_default_memory_pool().set_limit(size=1 << 20)
     try:
-        with pytest.raises(
-            BackendError, match=r"hold an array of float32 \(1000, 1000\) \(3.81 MiB\).*are free.*batch"
-        ):
+        with pytest.raises(BackendError, match=r"hold an array of float32 \(1000, 1000\) \(4.0 MB\).*are free.*batch"):
             backend.empty((1000, 1000), "float32")
-        with pytest.raises(BackendError, match=r"a copy of float64 \(200000,\) \(1.53 MiB\)"):
+        with pytest.raises(BackendError, match=r"a copy of float64 \(200000,\) \(1.6 MB\)"):
             backend.asarray(np.zeros(200_000))
     finally:
         emulator.get_default_memory_pool().set_limit(size=0)
     assert backend.empty((1000, 1000), "float32").shape == (1000, 1000)
 
 
-def test_sizes_and_versions():
-    assert [device.size_text(n) for n in (12, 2048, 5 << 20, 139 << 30)] == ["12 bytes", "2 KiB", "5 MiB", "139 GiB"]
+def test_a_version_of_cuda():
     assert device.version_text(12040) == "12.4"
 
 
@@ -131,7 +128,7 @@ def test_what_is_computed_is_said(emulator):
         found = get_backend(name).describe()
         assert said in found["compute"]
         assert found["backend"] == "gpu"
-        assert found["memory"] == "8 GiB"
+        assert found["memory"] == "8.6 GB"
         assert found["cuda"] == "13.0"
 
 

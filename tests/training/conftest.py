@@ -1,8 +1,11 @@
+import threading
+
 import numpy as np
 import pytest
 
 import npgan
 from npgan.training.config import merge
+from npgan.training.folder import RunFolder
 
 TINY = {
     "batch": 8,
@@ -72,3 +75,20 @@ def points():
                 labels[...] = self.labels[indices]
 
     return Points()
+
+
+@pytest.fixture
+def data_threads():
+    """The threads that read ahead and are still there."""
+    return lambda: [thread for thread in threading.enumerate() if thread.name == "npgan-data"]
+
+
+@pytest.fixture
+def unlocked():
+    """Whether nobody uses a run: raises RunLockedError where somebody does."""
+
+    def check(path):
+        RunFolder.open(path).lock().release()
+        return True
+
+    return check

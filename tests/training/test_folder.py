@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import npgan
 from npgan.backend import get_backend
 from npgan.errors import CheckpointError, ConfigError, RunLockedError
-from npgan.training.folder import RunFolder, environment, environment_changes, read_toml, size_text, write_atomically
+from npgan.training.folder import RunFolder, environment, environment_changes, read_toml, write_atomically
 
 keys = st.text(st.characters(codec="utf-8"), max_size=8)
 scalars = (
@@ -193,21 +193,6 @@ def test_a_link_in_place_of_the_temporary_is_not_followed(tmp_path):
     (tmp_path / "a.bin.tmp").symlink_to(victim)
     write_atomically(tmp_path / "a.bin", b"x")
     assert victim.read_text() == "precious"
-
-
-@pytest.mark.parametrize(
-    ("nbytes", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (1_500_000, "1.5 MB"),
-        (999_999, "1.0 MB"),
-        (10**16, "10000.0 TB"),
-    ],
-)
-def test_size_text(nbytes, text):
-    assert size_text(nbytes) == text
 
 
 def test_environment_tells_what_decides_the_bits():

@@ -21,7 +21,9 @@ import numpy as np
 from npgan.backend.cores import usable_cores
 from npgan.errors import ConfigError
 
-_PARTING = 1.0  # seconds that the process waits at its end for a thread that does not come back
+# Seconds that the process waits at its end for a thread that does not come back. It may be compiling, which takes some
+# on a busy machine: LLVM that is unloaded meanwhile aborts the process.
+_PARTING = 60.0
 _GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LIVE_SECONDS = 0.2  # between two drawings of the live line
 _FIRST_SECONDS, _LAST_SECONDS = 2.0, 30.0  # between two lines of a log: doubling from the one to the other
 _BAR_WIDTH = 110  # columns; with fewer the numbers need the room
-_WINDOW_SECONDS = 20.0  # over which the speed is measured, so that the compilation at the start is soon forgotten
+_WINDOW_SECONDS = 20.0  # over which the speed is measured, so that what is slow for once is soon forgotten
 
 
 class Progress:
@@ -55,7 +55,7 @@ class Progress:
         self._quiet = quiet
         self._clock = clock
         self._end = math.inf if max_time is None else clock() + max_time
-        self._seen: deque[tuple[float, int]] = deque([(clock(), start)])
+        self._seen: deque[tuple[float, int]] = deque()
         self._shown = start
         self._interval = _FIRST_SECONDS
         self._live: RichProgress | None = None
@@ -77,6 +77,8 @@ class Progress:
         if self._quiet:
             return
         now = self._clock()
+        if not self._seen:  # the first step compiles kernels, and says nothing of the others
+            self._seen.append((now, step))
         if now < self._next and step < self.total:
             return
         self._next = now + self._interval

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -154,5 +156,12 @@ def test_threads_are_let_go_before_the_interpreter_unloads_what_they_run():
     """Each stays in compiled code for a millisecond after its last task, or longer where the machine is busy."""
     worker = threads._Worker(0)
     worker.invite(lambda wanted: worker._watch(wanted, 1), ())
+    threads._dismiss([worker])
+    assert not worker._thread.is_alive()
+
+
+def test_a_thread_that_compiles_at_the_end_is_waited_for():
+    worker = threads._Worker(0)
+    worker.give((time.sleep, (1.5,), SimpleQueue()))  # as long as LLVM may take, out of Python's reach
     threads._dismiss([worker])
     assert not worker._thread.is_alive()

@@ -71,12 +71,21 @@ def test_a_log_gets_a_line_now_and_then(clock):
 def test_the_speed_forgets_a_slow_start(clock):
     out = io.StringIO()
     with Progress(10_000, start=1000, stream=out, clock=clock) as progress:
-        run(progress, clock, 60, [1001])
-        run(progress, clock, 0.1, range(1002, 3000))
+        run(progress, clock, 60, range(1001, 1004))
+        run(progress, clock, 0.1, range(1004, 3001))
     lines = out.getvalue().splitlines()
-    assert "60.0 s/step" in lines[0]
-    assert "eta 149:59:00" in lines[0]
+    assert "60.0 s/step" in lines[1]
     assert "10.0 steps/s" in lines[-1]
+
+
+def test_the_first_step_compiles_and_says_nothing_of_the_others(clock):
+    out = io.StringIO()
+    with Progress(1000, start=500, stream=out, clock=clock) as progress:
+        run(progress, clock, 60, [501])
+        run(progress, clock, 8, [502])
+    first, second = out.getvalue().splitlines()
+    assert first == "step 501/1000  D 0.693  G 0.721  |gD| 1.2e+03  |gG| 0.00012"
+    assert second.endswith("8.0 s/step  eta 1:06:24")
 
 
 def test_time_left_ends_with_max_time(clock):
@@ -140,7 +149,7 @@ def test_odd_values(clock, values):
     with Progress(2, stream=out, clock=clock) as progress:
         run(progress, clock, 3, [1, 2], values)
     shown = "  D nan  penalty inf  |gD| 0.000" if values else ""
-    assert out.getvalue().splitlines()[0] == f"step 1/2{shown}  3.0 s/step  eta 0:03"
+    assert out.getvalue() == f"step 1/2{shown}\nstep 2/2{shown}  3.0 s/step  eta 0:00\n"
 
 
 def test_no_time_has_passed(clock):

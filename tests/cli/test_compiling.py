@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,10 @@ def test_sample_and_gradcheck_say_it_too_and_not_where_the_answer_is(npgan_with,
     drawn = npgan_with(tmp_path / "a", "sample", plane_run, "--out", tmp_path / "x.npz", "--json")
     assert FIRST in drawn.stderr
     assert json.loads(drawn.stdout)["file"] == str(tmp_path / "x.npz")
-    quiet = npgan_with(tmp_path / "b", "sample", plane_run, "--out", tmp_path / "y.npz", "--quiet")
+    for folder in list((tmp_path / "a").rglob("random_*")):
+        shutil.rmtree(folder)  # so that there is something to compile again
+    quiet = npgan_with(tmp_path / "a", "sample", plane_run, "--out", tmp_path / "y.npz", "--quiet")
+    assert list((tmp_path / "a").rglob("random_*"))
     assert quiet.stdout == quiet.stderr == ""
     checked = npgan_with(tmp_path / "c", "gradcheck", "Softmax")
     assert f"{FIRST} and start at once:\n  softmax\n" in checked.stdout

@@ -22,6 +22,7 @@ from npgan.cli.train import train
 from npgan.errors import ConfigError, DTypeError, NpganError
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
+_INTERRUPTED = 130  # what typer makes of Ctrl-C; `npgan train`, which saves, has 1
 
 app = typer.Typer(
     name="npgan",
@@ -117,6 +118,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="replace")
     try:
         app(args=None if argv is None else list(argv), prog_name="npgan")
+    except SystemExit as end:
+        sys.exit(FAILED if end.code == _INTERRUPTED else end.code)
     except Exception as error:
         if debugging():
             raise

@@ -64,6 +64,20 @@ def test_ctrl_c_before_the_first_step(tmp_path):
     assert done.stderr == "stopped at once; nothing was written\n"
 
 
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        "import sys\nclass Stop:\n  def find_spec(self, *_): raise KeyboardInterrupt\nsys.meta_path[:0] = [Stop()]\n",
+        "import npgan.recipes as r\ndef stop(*a): raise KeyboardInterrupt\nr.get_recipe = stop\n",
+    ],
+    ids=["while modules are loaded", "at work"],
+)
+def test_ctrl_c_at_a_command_that_keeps_nothing(interrupted):
+    program = f"from npgan.cli import main\n{interrupted}main(['recipes', 'dcgan'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (1, "", "")
+
+
 def test_a_reader_that_has_gone_does_not_cost_the_run(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)

@@ -18,10 +18,7 @@ from npgan.options import number, whole
 from npgan.study.predict import Mode
 from npgan.study.spectrum import Spectrum, flow_spectrum, map_spectrum
 from npgan.study.split import split
-from npgan.study.studies.drawing import (
-    paragraphs,
-    table,
-)
+from npgan.study.studies.drawing import paragraphs, table
 from npgan.study.studies.quality import quality
 from npgan.study.studies.spectrum_drawing import draw_spectrum
 from npgan.study.studies.study import Study
@@ -126,7 +123,7 @@ def spectrum(
 
     Parameters
     ----------
-    data, loss, penalty, rule, optimizer, batch, lr
+    data, loss, penalty, rule, optimizer, batch, lr, backend, seed
         See `Toy`; the activation is tanh, for a smooth J.
     width, depth : int
         Small: all of J is made, and of the rule's step with its memory.
@@ -134,9 +131,6 @@ def spectrum(
         Of training, and how many times to look, evenly in the square root, as more happens at first.
     ahead : int
         Steps for which two runs are compared at each.
-    backend : str
-        Where it trains: ``"cpu"``, ``"gpu"``.
-    seed : int
 
     Raises
     ------

@@ -37,6 +37,16 @@ def test_a_step_of_the_fast_path_is_that_of_the_rule():
     np.testing.assert_allclose(toy.point().theta, slow.point().theta, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize(("init", "factor"), [("xavier", np.sqrt(0.52)), ("he", 1.0)])
+def test_weights_begin(init, factor):
+    """He's weights keep a signal's size through leaky ReLUs; of Xavier's each leaves √((1 + 0.2²) / 2)."""
+    D = Toy(width=256, depth=6, batch=16, dtype="float64", init=init).game.discriminator
+    seen = D.new_pass(64, keep="all")
+    seen.forward(np.random.default_rng(0).normal(size=(64, 2)))
+    first, last = (np.sqrt(np.mean(seen[f"D/{i}"].x ** 2)) for i in (1, 11))
+    assert (last / first) ** (1 / 5) == pytest.approx(factor, rel=0.1)
+
+
 def test_schedule_and_average():
     toy = Toy(**TINY, schedule="cosine", lr=1.0, steps=10, ema=0.9, rule="simultaneous")
     assert toy.rate(10) == pytest.approx(0.01)

@@ -17,7 +17,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
-from npgan.game import RULES, bilinear_game, get_rule
+from npgan.game import bilinear_game, get_rule
 from npgan.game.averaged import Averaging
 from npgan.losses import LOSSES
 from npgan.options import find, whole
@@ -28,7 +28,8 @@ from npgan.study.studies.presets import PLAIN, PRESETS
 from npgan.study.studies.quality import quality
 from npgan.study.studies.settings import parse, settled
 from npgan.study.studies.study import Study
-from npgan.study.studies.toy import TOYS, Toy, penalties_of
+from npgan.study.studies.texts import penalties_of, rule_of
+from npgan.study.studies.toy import TOYS, Toy
 
 SAMPLES = 2500  # as in the papers
 _SHOWN = 600  # in the film
@@ -117,7 +118,8 @@ def modes(
     data : {"ring-8", "grid-25"}
         Its preset is always trained.
     losses, penalties, rules : sequence of str
-        The preset is also trained with each of these in its place; penalties as in ``"r1 gamma=0.1"``, or ``"none"``.
+        The preset is also trained with each of these in its place; a penalty or a rule may have options, as in ``"r1
+        gamma=0.1"`` and ``"consensus gamma=0.5"``, and no penalty is ``"none"``.
     plain : bool
         Train the plain GAN too.
     seeds : int
@@ -141,8 +143,8 @@ def modes(
     preset["steps"] = budget = whole("steps", steps) or preset["steps"]
     for name in losses:
         find("loss", LOSSES, name)
-    for name in rules:
-        find("rule", RULES, name)
+    for text in rules:
+        rule_of(text)
     for text in penalties:
         penalties_of(text)
     several = range(whole("seed", seed), seed + whole("seeds", seeds, least=1))
@@ -152,9 +154,10 @@ def modes(
     for kind, names in (("loss", losses), ("penalty", penalties), ("rule", rules)):
         ways |= {f"{kind} {name}": {**preset, kind: name} for name in names if name != preset[kind]}
     for way in ways.values():
-        cost = get_rule(way["rule"], bilinear_game()).evaluations
-        way["steps"] = max(1, int(budget / cost + 1e-9))
-        if issubclass(RULES[way["rule"]], Averaging):  # the rule's own average is what is to be seen
+        name, options = rule_of(way["rule"])
+        rule = get_rule(name, bilinear_game(), **options)
+        way["steps"] = max(1, int(budget / rule.evaluations + 1e-9))
+        if isinstance(rule, Averaging):  # the rule's own average is what is to be seen
             way["ema"] = 0.0
     marks = np.unique(np.rint(np.linspace(1, budget, whole("looks", looks, least=1)))).astype(np.int64)
     marks[-1] = budget

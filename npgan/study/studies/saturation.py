@@ -231,7 +231,7 @@ def tell(found: SaturationStudy) -> str:
         [
             name,
             f"{found.slopes[k, i]:.4f}",
-            *(f"{row[k, -1]:.3g}" for row in (found.norms, found.relative, found.passed)),
+            *(_figure(row[k, -1]) for row in (found.norms, found.relative, found.passed)),
             found.named[name],
         ]
         for k, name in enumerate(found.losses)
@@ -240,7 +240,7 @@ def tell(found: SaturationStudy) -> str:
     lines = [
         f"Where D is sure that a sample is generated (t = {found.logits[i]:g}, a confidence of {sure:.4f}), the losses "
         f"pass on very different parts of its gradient. Code and formula differ by {found.disagreement:.0e} at most.",
-        f"In the run D went on alone for {found.steps[-1]} steps. Its confidence in what is generated rose from "
+        f"In the run D went on alone for {found.steps[-1]:,} steps. Its confidence in what is generated rose from "
         f"{found.confidence[0]:.3f} to {found.confidence[-1]:.4f}, its accuracy from {found.accuracy[0]:.0%} to "
         f"{found.accuracy[-1]:.0%}, and its own slope |∇D| at generated samples went from {found.sensitivity[0]:.3g} "
         f"to {found.sensitivity[-1]:.3g}.",
@@ -251,15 +251,24 @@ def tell(found: SaturationStudy) -> str:
         f"went on alone; saturated, below {found.vanishing:g} times the gradient of -D: it is the loss that stops it.",
     ]
     for word in ("saturated", "vanishing", "exploding", "kept"):
-        names = [name for name in found.losses if word in found.named[name]]
-        if names:
-            since = "" if word == "kept" else f", from step {listed([str(_since(found, n, word)) for n in names])} on"
-            lines.append(f"{word.capitalize()}: {listed(names)}{since}.")
+        since: dict[str, list[str]] = {}
+        for name in found.losses:
+            if word in found.named[name]:
+                when = "" if word == "kept" else f" from step {_since(found, name, word):,} on"
+                since.setdefault(when, []).append(name)
+        each = [f"{listed(names)}{when}" for when, names in since.items()]
+        if each:
+            lines.append(f"{word.capitalize()}: {', '.join(each)}.")
     if found.layer_norms.shape[2] > 1:
         spread = found.layer_norms[:, -1, 0] / found.layer_norms[:, -1, -1]
-        each = [f"{ratio:.2g} with {name}" for ratio, name in zip(spread, found.losses, strict=True)]
-        lines.append(f"The gradient a weight in G's first layer by that in its last one: {listed(each)}.")
+        ratios = [f"{ratio:.2g} with {name}" for ratio, name in zip(spread, found.losses, strict=True)]
+        lines.append(f"The gradient a weight in G's first layer by that in its last one: {listed(ratios)}.")
     return paragraphs(*lines)
+
+
+def _figure(value: float) -> str:
+    """Return three digits, and no power of ten below a million: ``"1,400"``, ``"0.0189"``."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
 
 
 def _since(found: SaturationStudy, name: str, word: str) -> int:

@@ -214,7 +214,7 @@ def tell(found: SpectrumStudy) -> str:
             f"{each.foretold:.5f}",
             f"{each.measured:.5f}",
             f"{each.later:.5f}",
-            f"{each.potential:.0%}",
+            "-" if np.isnan(each.potential) else f"{each.potential:.0%}",
             f"{each.modes}",
             f"{each.high:.0%}",
         ]
@@ -254,11 +254,12 @@ def tell(found: SpectrumStudy) -> str:
         lines.append(
             "That is no small part of it: the second moments, held fixed in the linearisation, respond as well."
         )
-    lasting = np.median([(each.later - 1) / (each.measured - 1) for each in found.checkpoints])
-    lines.append(
-        f"Over {found.ahead} steps the growth a step is {lasting:.0%} of that in the first, in the median: the weights "
-        "move on, and the direction that grows turns away from the one that was followed."
-    )
+    lasting = [(each.later - 1) / (each.measured - 1) for each in found.checkpoints if each.measured != 1]
+    if lasting:
+        lines.append(
+            f"Over {found.ahead} steps the growth a step is {np.median(lasting):.0%} of that in the first, in the "
+            "median: the weights move on, and the direction that grows turns away from the one that was followed."
+        )
     shares = [f"{each.potential:.0%}" for each in (first, last)]
     if "nan%" in shares:
         lines.append("At one end of the run J is 0: nothing moves there.")

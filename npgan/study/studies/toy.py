@@ -20,8 +20,7 @@ from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import Ema, Schedule, get_optimizer, get_schedule
 from npgan.options import find, number, whole
-from npgan.penalties import GradientPenalty, get_penalty
-from npgan.study.studies.settings import parse
+from npgan.study.studies.texts import penalties_of, rule_of
 
 SLOPE = 0.2  # of leaky ReLU
 ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(SLOPE), "tanh": Tanh}
@@ -42,7 +41,7 @@ class Toy:
     penalty : str
         See `penalties_of`: ``"r1 gamma=0.1"``, or ``"none"``.
     rule : str
-        A key of `RULES`.
+        See `rule_of`: ``"extragradient"``, ``"consensus gamma=0.5"``.
     width, depth : int
         Of the hidden layers of both players.
     latent : int
@@ -121,9 +120,9 @@ class Toy:
         hidden = [Dense(whole("width", width, least=1), init=begin), find("activation", ACTIVATIONS, activation)()]
         layers: list[Layer] = hidden * whole("depth", depth, least=1)
         self.latent = Latent((whole("latent", latent, least=1),))
-        options: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
-        G = Network([*layers, Dense(2, init=begin)], self.latent.shape, name="G", **options)
-        D = Network([*layers, Dense(1, init=begin)], (2,), name="D", **options)
+        made: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
+        G = Network([*layers, Dense(2, init=begin)], self.latent.shape, name="G", **made)
+        D = Network([*layers, Dense(1, init=begin)], (2,), name="D", **made)
         own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
         self.ema = Ema(G.size, dtype, decay=ema, backend=self.backend) if ema else None
         self.rate = _schedule(schedule, number("lr", lr, above=0), whole("steps", steps, least=1))
@@ -131,7 +130,8 @@ class Toy:
             Player(n, get_optimizer(optimizer, n.size, n.dtype, backend=self.backend, **own), self.rate, ema=average)
             for n, average in ((D, None), (G, self.ema))
         )
-        self.rule = make_rule(rule, (self.D.optimizer, self.G.optimizer), (lr, lr))
+        name, options = rule_of(rule)
+        self.rule = make_rule(name, (self.D.optimizer, self.G.optimizer), (lr, lr), options)
         if self.rule.average is not None and self.ema is not None:
             raise ConfigError(f"ema is {ema}, but the rule, {rule}, averages already; leave one of the two out")
         self.game = Game(
@@ -145,7 +145,9 @@ class Toy:
         )
         where = self.G, self.D, self.latent, self.backend.random(seed)
         self._steps = Steps(
-            Alternating(self.game, *where) if rule == "alternating" else MiniBatches(self.game, self.rule, *where),
+            MiniBatches(self.game, self.rule, *where)
+            if name != "alternating" or options
+            else Alternating(self.game, *where),
             record=self.backend.name == "gpu",
         )
 
@@ -223,24 +225,3 @@ def _schedule(name: str, lr: float, steps: int) -> Schedule:
     if name == "constant":
         return get_schedule("constant", lr=lr)
     raise ConfigError(f'schedule is {name!r}, expected "constant" or "cosine"')
-
-
-def penalties_of(text: str) -> list[GradientPenalty]:
-    """Return the penalties that a text such as ``"r1 gamma=0.1"`` says: a name and its options; ``"none"`` is none.
-
-    Raises
-    ------
-    ConfigError
-        It is not of that form, or there is no such penalty or option.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise ConfigError(f'penalty is {text!r}, expected a text such as "r1 gamma=0.1", or "none"')
-    name, *rest = text.split()
-    if name == "none" and not rest:
-        return []
-    options: dict[str, Any] = {}
-    for part in rest:
-        if "=" not in part:
-            raise ConfigError(f'penalty is {text!r}, expected a name and options such as "r1 gamma=0.1", or "none"')
-        options |= parse([part])
-    return [get_penalty(name, **options)]

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError
-from npgan.study.studies.toy import Toy, penalties_of
+from npgan.game import get_rule
+from npgan.study.studies.texts import penalties_of
+from npgan.study.studies.toy import Toy
 
+ADAM = {"betas": (0.5, 0.999)}
 TINY = {"width": 6, "batch": 16, "dtype": "float64"}
 
 
@@ -47,6 +50,17 @@ def test_weights_begin(init, factor):
     assert (last / first) ** (1 / 5) == pytest.approx(factor, rel=0.1)
 
 
+def test_rules_have_options():
+    """An alternating step with two turns of D, by a text, is the rule's own, not that of the fast path."""
+    toy, slow = Toy(**TINY, lr=0.01, rule="alternating n_critic=2"), Toy(**TINY, lr=0.01)
+    assert toy.rule.n_critic == 2
+    rule = get_rule("alternating", slow.point(), lr=0.01, optimizer="adam", n_critic=2, optimizer_options=ADAM)
+    x, z = slow.draws(0)
+    rule.step(slow.game.on(x, z, training=True))
+    toy.step(0)
+    np.testing.assert_allclose(toy.point().theta, slow.point().theta, rtol=1e-10, atol=1e-14)
+
+
 def test_schedule_and_average():
     toy = Toy(**TINY, schedule="cosine", lr=1.0, steps=10, ema=0.9, rule="simultaneous")
     assert toy.rate(10) == pytest.approx(0.01)
@@ -84,6 +98,10 @@ def test_penalties():
         ({"activation": "relu"}, "activation is 'relu'"),
         ({"penalty": ""}, "penalty is ''"),
         ({"penalty": "none gamma=1"}, "penalty is 'none'"),
+        ({"rule": "consensu"}, "did you mean 'consensus'"),
+        ({"rule": "consensus 0.5"}, "rule is 'consensus 0.5', expected a name and options"),
+        ({"rule": "consensus gama=0.5"}, "rule 'consensus' has no option 'gama'; did you mean 'gamma'"),
+        ({"init": "normal"}, "init is 'normal'"),
         ({"width": 0}, "width is 0"),
     ],
 )

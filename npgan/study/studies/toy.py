@@ -24,7 +24,7 @@ from npgan.study.studies.texts import penalties_of, rule_of
 
 SLOPE = 0.2  # of leaky ReLU
 ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(SLOPE), "tanh": Tanh}
-INITS: dict[str, Initializer] = {"xavier": Xavier(), "he": He(SLOPE)}
+INITS: dict[str, Initializer] = {"xavier": Xavier(), "he": He(SLOPE), "spread": He(SLOPE)}
 TOYS: dict[str, Callable[..., Mixture]] = {"ring-8": ring, "grid-25": grid}
 
 
@@ -60,9 +60,11 @@ class Toy:
     ema : float
         Decay of the average of G's weights that samples are drawn from; 0 for none.
     activation : {"leaky-relu", "tanh"}
-    init : {"xavier", "he"}
+    init : {"xavier", "he", "spread"}
         How weights begin. Xavier's are for tanh: through each leaky ReLU they let a signal shrink to 0.72 of its size,
-        which He's keep.
+        which He's keep. Spread are He's with biases: each hidden unit is 0 at a sample of its own, so that the kinks
+        lie among the samples. Without biases all of them meet in the origin, and Adam's steps of a thousandth have
+        far to go.
     seed : int
     dtype : {"float32", "float64"}
     order : {1, 2}
@@ -119,10 +121,13 @@ class Toy:
         begin = find("init", INITS, init)
         hidden = [Dense(whole("width", width, least=1), init=begin), find("activation", ACTIVATIONS, activation)()]
         layers: list[Layer] = hidden * whole("depth", depth, least=1)
-        self.latent = Latent((whole("latent", latent, least=1),))
+        self.latent, self.dtype = Latent((whole("latent", latent, least=1),)), dtype
         made: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
         G = Network([*layers, Dense(2, init=begin)], self.latent.shape, name="G", **made)
         D = Network([*layers, Dense(1, init=begin)], (2,), name="D", **made)
+        if init == "spread":
+            for network, points in ((G, self.noise(width, 0, "spread")), (D, self.real(width, 0, "spread"))):
+                _spread(network, self.backend.asarray(points))
         own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
         self.ema = Ema(G.size, dtype, decay=ema, backend=self.backend) if ema else None
         self.rate = _schedule(schedule, number("lr", lr, above=0), whole("steps", steps, least=1))
@@ -155,7 +160,7 @@ class Toy:
 
     def real(self, n: int, step: int, stream: str = "data") -> Array:
         """Return n samples of the data (n, 2) for a step."""
-        mixture, dtype = self.mixture, self.game.generator.dtype
+        mixture, dtype = self.mixture, self.dtype
         which = self.random.integers(np.empty(n, np.int64), f"{stream}/component", step, high=len(mixture.means))
         noise = self.random.normal(np.empty((n, 2), dtype), f"{stream}/noise", step)
         found: Array = mixture.means.astype(dtype)[which] + mixture.stds.astype(dtype)[which] * noise
@@ -163,7 +168,7 @@ class Toy:
 
     def noise(self, n: int, step: int, stream: str = "latent") -> Array:
         """Return n latents (n, latent) for a step."""
-        z = np.empty((n, *self.latent.shape), self.game.generator.dtype)
+        z = np.empty((n, *self.latent.shape), self.dtype)
         return self.latent.draw(z, self.random, stream, step)
 
     def draws(self, step: int) -> tuple[Array, Array]:
@@ -217,6 +222,16 @@ class Toy:
         """Return n generated samples (n, 2), of the same latents at every step."""
         self.wait()
         return self.backend.to_host(self.generator()(self.backend.asarray(self.noise(n, 0, stream))))
+
+
+def _spread(network: Network, points: Array) -> None:
+    """Set the biases of hidden units so that each is 0 at a point of its own; points (units, ...)."""
+    seen, ranges = network.new_pass(len(points), keep="all"), network.layout.ranges()
+    for i in range(0, len(ranges) - 2, 2):  # each layer's weight and bias, and an activation between two layers
+        seen.forward(points)
+        outputs = seen[f"{network.name}/{i + 1}"].x.diagonal().copy()
+        with network.write() as theta:
+            theta[slice(*ranges[f"{i}/bias"])] -= outputs
 
 
 def _schedule(name: str, lr: float, steps: int) -> Schedule:

@@ -50,6 +50,22 @@ def test_weights_begin(init, factor):
     assert (last / first) ** (1 / 5) == pytest.approx(factor, rel=0.1)
 
 
+@pytest.mark.parametrize("activation", ["leaky-relu", "tanh"])
+def test_spread_units_are_0_at_a_sample_of_their_own(activation):
+    toy, he = (Toy(**TINY, depth=3, init=init, activation=activation) for init in ("spread", "he"))
+    for name, points in (("generator", toy.noise(6, 0, "spread")), ("discriminator", toy.real(6, 0, "spread"))):
+        network, other = getattr(toy.game, name), getattr(he.game, name)
+        seen = network.new_pass(6, keep="all")
+        seen.forward(points)
+        for i in (1, 3, 5):
+            before = seen[f"{network.name}/{i}"].x
+            np.testing.assert_allclose(np.diag(before), 0.0, atol=1e-12)
+            assert np.abs(before).max() > 0.1
+        for path, (start, stop) in network.layout.ranges().items():
+            same = np.array_equal(network.theta[start:stop], other.theta[start:stop])
+            assert same == (path.endswith("weight") or path == "6/bias"), path
+
+
 def test_rules_have_options():
     """An alternating step with two turns of D, by a text, is the rule's own, not that of the fast path."""
     toy, slow = Toy(**TINY, lr=0.01, rule="alternating n_critic=2"), Toy(**TINY, lr=0.01)

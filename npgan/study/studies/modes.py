@@ -17,7 +17,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
-from npgan.game import bilinear_game, get_rule
+from npgan.game import RULES, bilinear_game, get_rule
 from npgan.game.averaged import Averaging
 from npgan.losses import LOSSES
 from npgan.options import find, whole
@@ -118,8 +118,8 @@ def modes(
     data : {"ring-8", "grid-25"}
         Its preset is always trained.
     losses, penalties, rules : sequence of str
-        The preset is also trained with each of these in its place; a penalty or a rule may have options, as in ``"r1
-        gamma=0.1"`` and ``"consensus gamma=0.5"``, and no penalty is ``"none"``.
+        The preset is also trained with each of these in its place; ``("all",)`` is all losses or rules that there are.
+        Penalties and rules may have options: ``"r1 gamma=0.1"``, ``"consensus gamma=0.5"``; no penalty is ``"none"``.
     plain : bool
         Train the plain GAN too.
     seeds : int
@@ -130,9 +130,8 @@ def modes(
         To the preset: ``"depth=3"``, ``"lr=1e-3"``, ``"ema=0"``; see `Toy`.
     looks : int
         How often to look at the samples, and frames of the film.
-    backend : str
-        Where they train: ``"cpu"``, ``"gpu"``.
-    seed : int
+    backend, seed
+        See `Toy`.
 
     Raises
     ------
@@ -141,6 +140,7 @@ def modes(
     """
     preset = settled("changes", dict(find("data", PRESETS, data)), parse(list(changes)))
     preset["steps"] = budget = whole("steps", steps) or preset["steps"]
+    losses, rules = _all_of(losses, LOSSES), _all_of(rules, RULES)
     for name in losses:
         find("loss", LOSSES, name)
     for text in rules:
@@ -164,6 +164,10 @@ def modes(
     rows = [_row(name, data, way, several, marks, backend) for name, way in ways.items()]
     mixture = TOYS[data]()
     return ModesStudy(data, mixture.means, float(mixture.stds[0, 0]), tuple(several), marks, rows)
+
+
+def _all_of(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
+    return list(known) if tuple(names) == ("all",) else names
 
 
 def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int], marks: Array, backend: str) -> Row:

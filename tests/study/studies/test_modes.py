@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
+from npgan.game import RULES
+from npgan.losses import LOSSES
 from npgan.study.studies.modes import MODES, _mean, modes
 from npgan.study.studies.presets import PRESETS
 from npgan.study.studies.toy import Toy
@@ -34,6 +36,13 @@ def test_rows(found):
     text = MODES.tell(found)
     assert "The preset does not get all 8 modes" in text
     assert "schedule cosine" in text
+
+
+def test_all_of_them():
+    found = modes(**{**TINY, "steps": 1, "seeds": 1}, losses=["all"], rules=["all"], plain=False, penalties=())
+    ways = [f"loss {name}" for name in LOSSES if name != "non-saturating"]
+    ways += [f"rule {name}" for name in RULES if name != "alternating"]
+    assert [row.name for row in found.rows] == ["preset", *ways]
 
 
 def test_rules_are_looked_at_when_they_have_spent_as_much(monkeypatch):

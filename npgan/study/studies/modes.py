@@ -272,7 +272,7 @@ def _better(best: Row, preset: Row) -> str:
         what, mean, half = "% of high quality", *_mean(100 * (best.high - preset.high))
     apart = "" if abs(mean) > half else ", which these seeds do not tell apart"
     return (
-        f"In the mean {best.name} does better than the preset, with {best.mean_modes[0]:g} modes and "
+        f"In the mean {best.name} does better than the preset, with {best.mean_modes[0]:.3g} modes and "
         f"{100 * best.mean_high[0]:.1f} % of high quality. On equal seeds the difference is {_text(mean, half)} {what}"
         f"{apart}."
     )

@@ -45,6 +45,20 @@ def test_all_of_them():
     assert [row.name for row in found.rows] == ["preset", *ways]
 
 
+def test_of_many_ways_a_few_are_drawn_together(found):
+    """By kind, beside the preset and the plain GAN; the film has the best and the worst of each kind."""
+    first, other = found.rows[:2], found.rows[2]
+    names = [*(f"loss {i}" for i in range(4)), *(f"rule {i}" for i in range(14))]
+    rows = [replace(other, name=name, mean_modes=(8 - i % 4, 0.0)) for i, name in enumerate(names)]
+    many = replace(found, rows=[*first, *rows])
+    figure = MODES.draw(many)["run"]
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[4:]]
+    assert [legend[:2] for legend in legends] == [["preset", "plain GAN"]] * 4
+    assert [name for legend in legends for name in legend[2:]] == names
+    shown = [axes.get_title().split("\n")[0] for axes in MODES.draw(many)["samples"].axes]
+    assert shown == ["preset", "plain GAN", "loss 0", "loss 3", "rule 0", "rule 3"]
+
+
 def test_rules_are_looked_at_when_they_have_spent_as_much(monkeypatch):
     """Of 12 evaluations descent makes 12 steps, extragradient 6 at 2, consensus 3 at 3.4."""
     taken, original = [], Toy.step

@@ -96,8 +96,13 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
         say(f"study {chosen.name}: {chosen.summary}")
         say(f"takes about {_about(chosen.seconds)} with its own settings on two cores")
     began = perf_counter()
-    with compilation_announced(quiet=quiet, error=as_json):
-        written = carry_out(chosen, given, out)
+    try:
+        with compilation_announced(quiet=quiet, error=as_json):
+            written = carry_out(chosen, given, out)
+    except KeyboardInterrupt:
+        left = f"{out} is not complete" if out.exists() else "nothing was written"
+        say(f"stopped at once; {left}", error=True)
+        raise typer.Exit(1) from None
     if as_json:
         say_json({"study": chosen.name, "folder": str(written.folder), "files": written.files, "text": written.text})
     elif not quiet:

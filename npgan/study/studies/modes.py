@@ -295,6 +295,6 @@ MODES = Study(
     modes,
     tell,
     draw_modes,
-    300,
+    600,
     film_modes,
 )

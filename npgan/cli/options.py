@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,6 +59,26 @@ def _remember_threads(count: int | None) -> int | None:
     return count
 
 
+def setting_option(examples: str, listing: str, panel: str | None = None) -> Any:
+    """Return the option ``--set KEY=VALUE``, which may be given again: examples, what lists all of them, its panel."""
+    return typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help=f"{examples}; may be given again. {listing}",
+        show_default=False,
+        rich_help_panel=panel,
+    )
+
+
+Backend = Annotated[
+    BackendName | None,
+    typer.Option(
+        "--backend",
+        help="Where to compute: cpu (NumPy and numba) or gpu (CuPy). Default: cpu.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.compiling import compilation_announced
-from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Quiet, Threads
+from npgan.cli.options import Backend, Debug, Json, Quiet, Threads, setting_option
 from npgan.cli.output import say, say_json, say_table, time_text
 from npgan.errors import ConfigError
 
@@ -33,21 +33,9 @@ def study(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A setting, such as lr=0.1 or losses=minimax,hinge; may be given again. --show lists them.",
-            show_default=False,
-        ),
+        setting_option("A setting, such as lr=0.1 or losses=minimax,hinge", "--show lists them."),
     ] = None,
-    backend: Annotated[
-        BackendName | None,
-        typer.Option(
-            help="Where to compute: the same as --set backend=NAME. Default: cpu.",
-            show_default=False,
-            rich_help_panel=COMPUTING,
-        ),
-    ] = None,
+    backend: Backend = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="S", help="Of all that is random: the same as --set seed=S.", show_default=False),
@@ -106,16 +94,26 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
     out = free_folder(Path("runs"), f"study-{chosen.name}") if out is None else out
     if not (quiet or as_json):
         say(f"study {chosen.name}: {chosen.summary}")
-        say(f"takes about {time_text(chosen.seconds)} with its own settings on two cores")
+        say(f"takes about {_about(chosen.seconds)} with its own settings on two cores")
     began = perf_counter()
-    with compilation_announced(quiet=quiet, error=as_json):
-        written = carry_out(chosen, given, out)
+    try:
+        with compilation_announced(quiet=quiet, error=as_json):
+            written = carry_out(chosen, given, out)
+    except KeyboardInterrupt:
+        left = f"{out} is not complete" if out.exists() else "nothing was written"
+        say(f"stopped at once; {left}", error=True)
+        raise typer.Exit(1) from None
     if as_json:
         say_json({"study": chosen.name, "folder": str(written.folder), "files": written.files, "text": written.text})
     elif not quiet:
         say(f"\n{written.text}\n")
         say(f"{written.folder} has {', '.join(written.files)} ({time_text(perf_counter() - began)})")
         say(f"Repeat it with `npgan study --config {written.folder / 'config.toml'}`.")
+
+
+def _about(seconds: float) -> str:
+    """Return a time that is roughly known: ``"40 s"``, ``"5 min"``."""
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 def _compare(made: dict[str, Any], backend: str) -> None:
@@ -131,7 +129,7 @@ def _list(studies: dict[str, Study], as_json: bool) -> None:
     if as_json:
         say_json([{"name": s.name, "summary": s.summary, "settings": s.defaults()} for s in studies.values()])
         return
-    say_table([(s.name, f"{s.summary} (about {time_text(s.seconds)})") for s in studies.values()])
+    say_table([(s.name, f"{s.summary} (about {_about(s.seconds)})") for s in studies.values()])
     say("\nRun one with `npgan study NAME`; see its settings with `npgan study NAME --show`.")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npgan.cli.announce import announcement, answer, report, resume_command
-from npgan.cli.options import COMPUTING, BackendName, Debug, Json, Quiet, Threads, duration
+from npgan.cli.options import Backend, BackendName, Debug, Json, Quiet, Threads, duration, setting_option
 from npgan.cli.output import say, say_json
 from npgan.errors import ConfigError
 
@@ -54,13 +54,10 @@ def train(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting, such as batch=128, loss=hinge, generator.lr=1e-4 or model.width=64; may be "
-            "given again. [bold]npgan recipes NAME[/bold] lists them with their values.",
-            show_default=False,
-            rich_help_panel=_WHAT,
+        setting_option(
+            "Any other setting, such as batch=128, loss=hinge, generator.lr=1e-4 or model.width=64",
+            "[bold]npgan recipes NAME[/bold] lists them with their values.",
+            _WHAT,
         ),
     ] = None,
     rule: Annotated[
@@ -124,14 +121,7 @@ def train(
             rich_help_panel=_WHERE,
         ),
     ] = None,
-    backend: Annotated[
-        BackendName | None,
-        typer.Option(
-            help="Where to compute: cpu (NumPy and numba) or gpu (CuPy). Default: cpu.",
-            show_default=False,
-            rich_help_panel=COMPUTING,
-        ),
-    ] = None,
+    backend: Backend = None,
     threads: Threads = None,
     quiet: Quiet = False,
     as_json: Json = False,

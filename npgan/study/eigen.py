@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgan.backend.base import Array
-from npgan.errors import ConvergenceError, NonFiniteError
+from npgan.errors import ConvergenceError, DTypeError, NonFiniteError, ShapeError
 from npgan.game import dense
 from npgan.options import find, number, whole
 
@@ -88,15 +88,20 @@ def eigen(
         A product is not finite.
     ConfigError
         All were asked for of an operator that is too large, or an option makes no sense.
+    ShapeError, DTypeError
+        The operator is not square, or is none.
     """
     which, key = find("order", ORDERS, order)
-    n = operator.shape[0]
+    tol = None if tol is None else number("tol", tol, least=0)
+    iterations = whole("iterations", iterations, least=1)
+    seed = whole("seed", seed)
+    n = _order(operator)
     if k is None or whole("k", k, least=1) >= n - 1:
         return _all(operator, key, n if k is None else k)
     from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
 
     single = operator.dtype == np.float32
-    tol = (1e-4 if single else 1e-10) if tol is None else number("tol", tol, least=0)
+    tol = (1e-4 if single else 1e-10) if tol is None else tol
 
     def product(u: Any) -> Array:
         found = np.asarray(operator.matvec(u), np.float64)
@@ -104,13 +109,10 @@ def eigen(
             raise NonFiniteError("a product with the operator is not finite, though its point is: an overflow")
         return found
 
-    iterations = whole("iterations", iterations, least=1)
     start = np.random.Generator(np.random.Philox(seed)).normal(size=n)
     wide = LinearOperator((n, n), matvec=product, dtype=np.float64)
     try:
-        values, vectors = eigs(
-            wide, k, which=which, v0=start, tol=tol, maxiter=whole("iterations", iterations, least=1)
-        )
+        values, vectors = eigs(wide, k, which=which, v0=start, tol=tol, maxiter=iterations)
     except ArpackNoConvergence as error:
         raise ConvergenceError(
             f"ARPACK found {len(error.eigenvalues)} of {k} eigenvalues of a {n:,} x {n:,} operator to {tol:g} in "
@@ -124,6 +126,19 @@ def eigen(
     residuals = np.array([_residual(operator, value, x) for value, x in zip(values, vectors.T, strict=True)])
     unknown = np.full(k, np.nan)
     return Eigen(values, vectors, residuals, unknown, False, float("nan"), float("nan"))
+
+
+def _order(operator: LinearOperator) -> int:
+    """Return n of an operator (n, n)."""
+    if not hasattr(operator, "matvec"):
+        raise DTypeError(
+            f"operator is a {type(operator).__name__}, expected a LinearOperator, as a game's and a rule's `operator` "
+            "give; scipy.sparse.linalg.aslinearoperator makes one of a matrix"
+        )
+    rows, columns = operator.shape
+    if rows != columns:
+        raise ShapeError(f"operator is {operator.shape}, expected (n, n): eigenvalues are of a square one")
+    return int(rows)
 
 
 def _all(operator: LinearOperator, key: Any, k: int) -> Eigen:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.game import DifferentiableGame, Rule
+from npgan.options import make
 from npgan.study.eigen import Eigen, eigen
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,15 @@ def flow_spectrum(game: DifferentiableGame, k: int | None = None, **options: obj
         How many, by ARPACK; all of them, from the dense Jacobian, unless given.
     **options
         See `eigen`: ``order``, ``tol``, ``iterations``, ``seed``.
+
+    Raises
+    ------
+    SecondOrderError
+        The game was not made for second order.
+    As `eigen`.
     """
     game.gradient()  # not finite: say which array, before an eigen-solver meets it
-    found = eigen(-1.0 * game.operator(), k, **{"order": "real", **options})  # type: ignore[arg-type]
+    found = _eigen(-1.0 * game.operator(), k, {"order": "real", **options})
     return Spectrum("flow", found, _participation(found.vectors, game))
 
 
@@ -92,8 +103,13 @@ def map_spectrum(rule: Rule, game: DifferentiableGame, k: int | None = None, **o
         See `flow_spectrum`.
     """
     game.gradient()
-    found = eigen(rule.operator(game), k, **{"order": "modulus", **options})  # type: ignore[arg-type]
+    found = _eigen(rule.operator(game), k, {"order": "modulus", **options})
     return Spectrum("update map", found, _participation(found.vectors, game))
+
+
+def _eigen(operator: LinearOperator, k: int | None, options: dict[str, object]) -> Eigen:
+    """Call `eigen`, and name an option that it does not have."""
+    return make("solver", {"eigen": eigen}, "eigen", options, operator=operator, k=k)
 
 
 def _participation(vectors: Array, game: DifferentiableGame) -> Array:

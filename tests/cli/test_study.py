@@ -51,6 +51,17 @@ def test_quiet(cli, tmp_path, monkeypatch):
     assert (tmp_path / "runs/study-bilinear/numbers.json").is_file()
 
 
+def test_stopped(cli, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("npgan.study.studies.smallest.get_rule", stop)
+    result = cli("study", "bilinear", *TINY, "--out", tmp_path / "out")
+    assert result.code == 1
+    assert "stopped at once; nothing was written" in result.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_mistakes(cli, tmp_path):
     unknown = cli("study", "dirca")
     assert unknown.code == 2
@@ -61,12 +72,17 @@ def test_mistakes(cli, tmp_path):
         (("dirac", "--seed", "1"), "nothing in it is random"),
         (("bilinear", "--backend", "gpu"), "study bilinear has no setting 'backend': its game is a formula"),
         (("dirac", "--set", "lr=fast"), "expected a finite number"),
+        (("landscape", "--set", "lr=nan"), "lr is nan, expected a finite number"),
         (("--config", tmp_path / "none.toml"), "cannot read"),
     ):
         result = cli("study", *arguments, "--out", tmp_path / "out")
         assert (result.code, result.out) == (2, "")
         assert message in result.err
         assert not (tmp_path / "out").exists()
+    option = cli("study", "bilinear", "--set", "rules=consensus gama=1", "--out", tmp_path / "out")
+    assert option.code == 2
+    assert "rule 'consensus' has no option 'gama'; did you mean 'gamma'" in option.err
+    assert not (tmp_path / "out").exists()
     other = cli("study", "bilinear", *TINY, "--set", "rates=2", "--out", tmp_path / "there", "--quiet")
     assert other.code == 0
     result = cli("study", "dirac", "--config", tmp_path / "there/config.toml")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from npgan.errors import ConfigError, ConvergenceError, NonFiniteError
+from npgan.errors import ConfigError, ConvergenceError, DTypeError, NonFiniteError, ShapeError
 from npgan.study import eigen
 
 MATRIX = np.random.default_rng(0).normal(size=(60, 60))
@@ -99,3 +99,12 @@ def test_refusals():
         eigen(aslinearoperator(MATRIX), 0)
     with pytest.raises(ConfigError, match="a dense matrix of 5,000 columns"):
         eigen(LinearOperator((5000, 5000), matvec=lambda u: u, dtype=np.float64))
+    with pytest.raises(DTypeError, match="operator is a ndarray, expected a LinearOperator"):
+        eigen(MATRIX)
+    with pytest.raises(ShapeError, match=r"operator is \(60, 3\), expected \(n, n\)"):
+        eigen(aslinearoperator(MATRIX[:, :3]))
+    # All are found by another solver, which uses neither.
+    for option in ("tol", "iterations", "seed"):
+        for k in (None, 3):
+            with pytest.raises(ConfigError, match=f"{option} is 'x'"):
+                eigen(aslinearoperator(MATRIX), k, **{option: "x"})

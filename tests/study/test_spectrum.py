@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from npgan.errors import ConfigError, NonFiniteError
-from npgan.game import QuadraticGame, bilinear_game, dense, dirac_gan, get_rule
+from npgan.errors import ConfigError, NonFiniteError, SecondOrderError
+from npgan.game import Game, QuadraticGame, bilinear_game, dense, dirac_gan, get_rule
+from npgan.losses import get_loss
 from npgan.penalties import get_penalty
 from npgan.study import flow_spectrum, map_spectrum, spread
 
@@ -122,4 +123,24 @@ def test_a_bad_point_is_named(mlp):
     bad = game.on(x, np.ones((6, 2)))
     for call in (lambda: flow_spectrum(bad), lambda: map_spectrum(get_rule("simultaneous", bad), bad, 2)):
         with pytest.raises(NonFiniteError, match=r"the gradient of D: D/0 Dense: x of forward is nan at \(1, 1\)"):
+            call()
+
+
+def test_an_unknown_option_is_named(mlp, batch_of):
+    game = batch_of(mlp())
+    rule = get_rule("simultaneous", game)
+    for call in (
+        lambda: flow_spectrum(game, 2, oder="real"),
+        lambda: map_spectrum(rule, game, oder="real"),
+        lambda: spread([game], oder="real"),
+    ):
+        with pytest.raises(ConfigError, match="solver 'eigen' has no option 'oder'; did you mean 'order'"):
+            call()
+
+
+def test_a_game_without_second_order_says_so(mlp):
+    game = mlp()
+    first = Game(game.generator, game.discriminator, get_loss("minimax"), 6).on(np.ones((6, 2)), np.ones((6, 2)))
+    for call in (lambda: flow_spectrum(first), lambda: map_spectrum(get_rule("simultaneous", first), first)):
+        with pytest.raises(SecondOrderError, match="order=2"):
             call()

@@ -43,6 +43,7 @@ from npgan.study.studies.smallest import (
     try_rule,
 )
 from npgan.study.studies.study import Study
+from npgan.study.studies.texts import rule_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +101,7 @@ def bilinear(
     lr : float
         Of both players.
     rules : sequence of str
-        ``("all",)`` is every one there is.
+        ``("all",)`` is every one there is; others may have options, as in ``"consensus gamma=0.5"``.
     steps : int
     start_d, start_g : float
         y and x, where the trajectories begin.
@@ -137,10 +138,11 @@ def bilinear(
     return BilinearStudy(lr, flow, gap, axis, field_on(bilinear_game(1.0), axis), tried, scanned, radii, formulas)
 
 
-def _radius(name: str, lr: float) -> tuple[float, float]:
+def _radius(text: str, lr: float) -> tuple[float, float]:
     """Return a rule's spectral radius, and the formula's or NaN."""
     game = bilinear_game(1.0)
-    rule = get_rule(name, game, lr=lr)
+    name, options = rule_of(text)
+    rule = get_rule(name, game, lr=lr, **options)
     computed = float(np.abs(map_spectrum(rule, game).values).max())
     formula = on_paper(rule, J, (1, 1))
     return computed, float("nan") if formula is None else float(np.abs(formula).max())

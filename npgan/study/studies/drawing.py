@@ -79,11 +79,16 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
 
 
 def logarithmic(axes: Axes, which: str = "y") -> None:
-    """Make an axis logarithmic, after the curves are drawn: with 1, 2, 5 where there are few decades."""
+    """Make an axis logarithmic, after the curves are drawn: with 1, 2, 5 where there are few decades.
+
+    Where nothing drawn is above 0 it stays as it is.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
+    if not np.isfinite(axis.get_minpos()):
+        return
+    getattr(axes, f"set_{which}scale")("log")
     low, high = axis.get_view_interval()
     if low > 0 and high / low < 1e3:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

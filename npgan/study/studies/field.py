@@ -14,17 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgan.backend import get_backend
 from npgan.backend.base import Array
 from npgan.data.mixture import Mixture
 from npgan.errors import ConfigError
-from npgan.losses import LOSSES, get_loss
+from npgan.losses import LOSSES
 from npgan.network import Network
 from npgan.optimizers import get_optimizer
 from npgan.options import find, number, whole
 from npgan.study.studies.density import GeneratorDensity
 from npgan.study.studies.drawing import listed, paragraphs, table
 from npgan.study.studies.field_drawing import draw_field
+from npgan.study.studies.slopes import loss_slope, sigmoid
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
 
@@ -114,15 +114,12 @@ def field(
 
     Parameters
     ----------
-    data : {"ring-8", "grid-25"}
     sigma : float
         Deviation of each Gaussian. The published 0.01 makes log p fall by thousands between the modes, where no
         gradient of D's could be compared with its.
     losses : sequence of str
         G's; the first is trained with, where it has a D whose best is p / (p + q), as minimax and non-saturating have.
-    penalty : str
-        On D: ``"r1 gamma=0.1"``, or ``"none"``.
-    width, depth, batch, lr
+    data, penalty, width, depth, batch, lr, backend, seed
         See `Toy`; the activation is tanh, so that G's density is smooth between folds.
     steps, checkpoints : int
         Of training, and how many times to look, evenly from the beginning to the end.
@@ -132,9 +129,6 @@ def field(
         Where gradients are compared.
     grid, cells : int
         Points a side where D is looked at; a side of the latents' grid.
-    backend : str
-        Where it trains: ``"cpu"``, ``"gpu"``.
-    seed : int
 
     Raises
     ------
@@ -178,7 +172,7 @@ def _look(
     log_p = toy.mixture.log_density(grid)
     with np.errstate(over="ignore", invalid="ignore"):
         best_heat = np.where(np.maximum(log_p, log_q) > -600, 1 / (1 + np.exp(log_q - log_p)), np.nan)
-    heat = 1 / (1 + np.exp(-to_host(D(asarray(grid)))[:, 0]))
+    heat = sigmoid(to_host(D(asarray(grid)))[:, 0])
 
     best_t, best_slope = _best(toy.mixture, density, x)
     t, slope = _slope(D, x)
@@ -240,9 +234,7 @@ def _slope(D: Network, x: Array) -> tuple[Array, Array]:
 
 def _felt(name: str, t: Array, slope: Array) -> Array:
     """Return -ℓ'(t) ∇t (N, 2), which is -N ∂L_G/∂x."""
-    dt = np.empty_like(t)
-    get_loss(name, backend=get_backend("cpu")).generator.value_and_gradient(dt, t)
-    found: Array = -len(t) * dt[:, None] * slope
+    found: Array = -loss_slope(name, t)[:, None] * slope
     return found
 
 

@@ -21,11 +21,7 @@ from npgan.errors import NonFiniteError
 from npgan.game import BatchGame
 from npgan.options import number, whole
 from npgan.study.studies.directions import planes
-from npgan.study.studies.drawing import (
-    listed,
-    paragraphs,
-    table,
-)
+from npgan.study.studies.drawing import listed, paragraphs, table
 from npgan.study.studies.landscape_drawing import draw_landscape
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
@@ -131,7 +127,7 @@ def landscape(
 
     Parameters
     ----------
-    data, loss, penalty, rule, width, depth, batch, lr
+    data, loss, penalty, rule, width, depth, batch, lr, backend, seed
         See `Toy`; the activation is tanh.
     steps, checkpoints : int
         Of training, and how many points of it are kept.
@@ -140,9 +136,6 @@ def landscape(
     reach : float
         How far the slices along random directions and eigenvectors go, as a part of the length of the weights, 0.2 of
         it for the latter; the one of the run goes as far as the run does.
-    backend : str
-        Where it trains: ``"cpu"``, ``"gpu"``.
-    seed : int
 
     Raises
     ------

@@ -28,7 +28,8 @@ from npgan.study.studies.presets import PLAIN, PRESETS
 from npgan.study.studies.quality import quality
 from npgan.study.studies.settings import parse, settled
 from npgan.study.studies.study import Study
-from npgan.study.studies.toy import TOYS, Toy, penalties_of
+from npgan.study.studies.texts import penalties_of, rule_of
+from npgan.study.studies.toy import TOYS, Toy
 
 SAMPLES = 2500  # as in the papers
 _SHOWN = 600  # in the film
@@ -117,7 +118,8 @@ def modes(
     data : {"ring-8", "grid-25"}
         Its preset is always trained.
     losses, penalties, rules : sequence of str
-        The preset is also trained with each of these in its place; penalties as in ``"r1 gamma=0.1"``, or ``"none"``.
+        The preset is also trained with each of these in its place; ``("all",)`` is all losses or rules that there are.
+        Penalties and rules may have options: ``"r1 gamma=0.1"``, ``"consensus gamma=0.5"``; no penalty is ``"none"``.
     plain : bool
         Train the plain GAN too.
     seeds : int
@@ -128,9 +130,8 @@ def modes(
         To the preset: ``"depth=3"``, ``"lr=1e-3"``, ``"ema=0"``; see `Toy`.
     looks : int
         How often to look at the samples, and frames of the film.
-    backend : str
-        Where they train: ``"cpu"``, ``"gpu"``.
-    seed : int
+    backend, seed
+        See `Toy`.
 
     Raises
     ------
@@ -139,10 +140,11 @@ def modes(
     """
     preset = settled("changes", dict(find("data", PRESETS, data)), parse(list(changes)))
     preset["steps"] = budget = whole("steps", steps) or preset["steps"]
+    losses, rules = _all_of(losses, LOSSES), _all_of(rules, RULES)
     for name in losses:
         find("loss", LOSSES, name)
-    for name in rules:
-        find("rule", RULES, name)
+    for text in rules:
+        rule_of(text)
     for text in penalties:
         penalties_of(text)
     several = range(whole("seed", seed), seed + whole("seeds", seeds, least=1))
@@ -152,15 +154,20 @@ def modes(
     for kind, names in (("loss", losses), ("penalty", penalties), ("rule", rules)):
         ways |= {f"{kind} {name}": {**preset, kind: name} for name in names if name != preset[kind]}
     for way in ways.values():
-        cost = get_rule(way["rule"], bilinear_game()).evaluations
-        way["steps"] = max(1, int(budget / cost + 1e-9))
-        if issubclass(RULES[way["rule"]], Averaging):  # the rule's own average is what is to be seen
+        name, options = rule_of(way["rule"])
+        rule = get_rule(name, bilinear_game(), **options)
+        way["steps"] = max(1, int(budget / rule.evaluations + 1e-9))
+        if isinstance(rule, Averaging):  # the rule's own average is what is to be seen
             way["ema"] = 0.0
     marks = np.unique(np.rint(np.linspace(1, budget, whole("looks", looks, least=1)))).astype(np.int64)
     marks[-1] = budget
     rows = [_row(name, data, way, several, marks, backend) for name, way in ways.items()]
     mixture = TOYS[data]()
     return ModesStudy(data, mixture.means, float(mixture.stds[0, 0]), tuple(several), marks, rows)
+
+
+def _all_of(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
+    return list(known) if tuple(names) == ("all",) else names
 
 
 def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int], marks: Array, backend: str) -> Row:
@@ -265,7 +272,7 @@ def _better(best: Row, preset: Row) -> str:
         what, mean, half = "% of high quality", *_mean(100 * (best.high - preset.high))
     apart = "" if abs(mean) > half else ", which these seeds do not tell apart"
     return (
-        f"In the mean {best.name} does better than the preset, with {best.mean_modes[0]:g} modes and "
+        f"In the mean {best.name} does better than the preset, with {best.mean_modes[0]:.3g} modes and "
         f"{100 * best.mean_high[0]:.1f} % of high quality. On equal seeds the difference is {_text(mean, half)} {what}"
         f"{apart}."
     )
@@ -288,6 +295,6 @@ MODES = Study(
     modes,
     tell,
     draw_modes,
-    300,
+    600,
     film_modes,
 )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPENT = "evaluations of both gradients"
-_FILMED = 4  # ways of training, beside each other
+_FILMED = 8  # ways of training, beside each other
+_TOGETHER = 8  # curves in an axes
 _SHADED = 5  # more ways than that would hide each other
 
 
@@ -32,8 +33,8 @@ def _table(found: Any) -> Figure:
     count = len(found.rows)
     figure = new_figure(
         12,
-        1.6 + 0.55 * count,
-        f"{found.data}, {len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}, {found.evaluations[-1]:,} gradients",
+        1.8 + 0.42 * count,
+        f"{found.data}, {_seeds(found)}, {found.evaluations[-1]:,} gradients",
     )
     modes, high, divergence = figure.subplots(1, 3, sharey=True)
     for axes, what, scale in ((modes, "modes", 1), (high, "high", 100), (divergence, "divergence", 1)):
@@ -65,32 +66,76 @@ def _table(found: Any) -> Figure:
 
 
 def _run(found: Any) -> Figure:
+    parts = _parts(found)
     shaded = len(found.rows) <= _SHADED
-    shading = "; shaded: all seeds" if shaded else ""
-    figure = new_figure(12, 5, f"{found.data} through training (mean over seeds{shading})")
-    modes, high = figure.subplots(1, 2)
-    for i, row in enumerate(found.rows):
-        for axes, values in ((modes, row.modes_by_look), (high, 100 * row.high_by_look)):
-            if shaded:
-                axes.fill_between(
-                    found.evaluations, values.min(axis=0), values.max(axis=0), alpha=0.15, color=look(i)["color"]
-                )
-            axes.plot(found.evaluations, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
-    high.axhline(95, color=GREY, linewidth=1)
-    high.set_ylim(-2, 102)
-    modes.set_ylim(-0.3, len(found.means) + 0.6)
-    styled(modes, "Modes captured", SPENT, f"modes of {len(found.means)}")
-    styled(high, "High quality (line: 95 %)", SPENT, "% of samples")
-    legend_below(figure, modes, 4)
+    title = f"{found.data} through training: means over {_seeds(found)}{'; shaded: all of them' * shaded}"
+    figure = new_figure(max(7.0, 4.4 * len(parts)), 9, title)
+    axes = figure.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
+    for (modes, high), (name, rows) in zip(axes.T, parts, strict=True):
+        for i, row in enumerate(rows):
+            for each, values in ((modes, row.modes_by_look), (high, 100 * row.high_by_look)):
+                if shaded:
+                    span = values.min(axis=0), values.max(axis=0)
+                    each.fill_between(found.evaluations, *span, alpha=0.15, color=look(i)["color"])
+                each.plot(found.evaluations, values.mean(axis=0), label=row.name, linewidth=2, **look(i))
+        high.axhline(95, color=GREY, linewidth=1)
+        styled(modes, name, "", f"modes captured of {len(found.means)}")
+        styled(high, "", SPENT, "% of high quality (line: 95)")
+        high.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=10, frameon=False)
+        for each in (modes, high):
+            each.label_outer()
+    axes[0, 0].set_ylim(-0.3, len(found.means) + 0.6)
+    axes[1, 0].set_ylim(-2, 102)
     return figure
 
 
+def _parts(found: Any) -> list[tuple[str, list[Any]]]:
+    """Return what is drawn together, and its title: a few ways of one kind, beside the preset and the plain GAN."""
+    first, kinds = _kinds(found)
+    if len(found.rows) <= _TOGETHER:
+        return [("", found.rows)]
+    parts = []
+    for kind, rows in kinds.items():
+        pieces = -(-len(rows) // (_TOGETHER - len(first)))
+        split = np.array_split(np.arange(len(rows)), pieces)
+        parts += [(f"By {kind}", [*first, *(rows[i] for i in piece)]) for piece in split]
+    return parts
+
+
+def _kinds(found: Any) -> tuple[list[Any], dict[str, list[Any]]]:
+    """Return the preset and the plain GAN, and the rows with another loss, penalty and rule."""
+    first: list[Any] = []
+    kinds: dict[str, list[Any]] = {}
+    for row in found.rows:
+        kind = row.name.partition(" ")[0]
+        (kinds.setdefault(kind, []) if kind in ("loss", "penalty", "rule") else first).append(row)
+    return first, kinds
+
+
+def _filmed(found: Any) -> list[Any]:
+    """Return the rows whose samples are shown: of many the first, and the best and the worst of each kind."""
+    if len(found.rows) <= _FILMED:
+        return list(found.rows)
+    first, kinds = _kinds(found)
+    for rows in kinds.values():
+        best, worst = (choose(rows, key=lambda row: (row.mean_modes[0], row.mean_high[0])) for choose in (max, min))
+        first += [best, worst][: len(rows)]
+    return first
+
+
+def _seeds(found: Any) -> str:
+    return f"{len(found.seeds)} seed{'s' * (len(found.seeds) > 1)}"
+
+
 def _samples(found: Any, frame: int) -> Figure:
-    rows = found.rows[:_FILMED]
+    rows = _filmed(found)
+    columns = min(4, len(rows))
     figure = new_figure(
-        3.7 * len(rows), 4.5, f"{found.data}, seed {found.seeds[0]}, after {found.evaluations[frame]:,} gradients"
+        3.7 * columns,
+        4.5 * -(-len(rows) // columns),
+        f"{found.data}, seed {found.seeds[0]}, after {found.evaluations[frame]:,} gradients",
     )
-    for axes, row in zip(panels(figure, len(rows), len(rows), sharex=True, sharey=True), rows, strict=True):
+    for axes, row in zip(panels(figure, len(rows), columns, sharex=True, sharey=True), rows, strict=True):
         _cloud(axes, found, row, frame)
     return figure
 

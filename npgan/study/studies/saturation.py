@@ -11,42 +11,21 @@ what it was at first, vanishes or explodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from npgan.backend import get_backend
 from npgan.backend.base import Array
 from npgan.errors import ConfigError
 from npgan.game import Game
 from npgan.losses import LOSSES, get_loss
 from npgan.options import find, number, whole
-from npgan.study.studies.drawing import (
-    listed,
-    paragraphs,
-    table,
-)
+from npgan.study.studies.drawing import listed, paragraphs, table
 from npgan.study.studies.saturation_drawing import draw_saturation
+from npgan.study.studies.slopes import ON_PAPER, loss_slope, sigmoid
 from npgan.study.studies.study import Study
 from npgan.study.studies.toy import Toy
-
-Curve = Callable[[Array], Array]
-
-
-def _sigmoid(t: Array) -> Array:
-    found: Array = 0.5 * (1.0 + np.tanh(0.5 * t))
-    return found
-
-
-# ℓ'(t) of each G's loss, as the papers have it, beside what the losses' own code gives.
-SLOPES: dict[str, Curve] = {
-    "minimax": lambda t: -_sigmoid(t),
-    "non-saturating": lambda t: -_sigmoid(-t),
-    "least-squares": lambda t: t - 1.0,
-    "wasserstein": lambda t: -np.ones_like(t),
-    "hinge": lambda t: -np.ones_like(t),
-}
 
 
 @dataclass(frozen=True)
@@ -130,12 +109,9 @@ def saturation(
     ----------
     losses : sequence of str
         G's, to be compared. All are taken of one D: what differs is ℓ' alone.
-    data : {"ring-8", "grid-25"}
     judge : str
         The loss that D is trained with.
-    penalty : str
-        On D: ``"r1 gamma=0.1"``, or ``"none"``.
-    width, depth, batch, lr
+    data, penalty, width, depth, batch, lr, backend, seed
         See `Toy`.
     warmup : int
         Steps of both players, before D goes on alone.
@@ -146,9 +122,6 @@ def saturation(
     vanishing, exploding : float
         A gradient whose norm is below or above so many times what it was before D went on is named so; a loss that
         passes on less than `vanishing` of D's slope is saturated.
-    backend : str
-        Where it trains: ``"cpu"``, ``"gpu"``.
-    seed : int
 
     Raises
     ------
@@ -165,8 +138,8 @@ def saturation(
     low = number("vanishing", vanishing, above=0, below=1)
     high = number("exploding", exploding, above=1)
     logits = np.linspace(-10, 10, 201)
-    slopes = np.stack([_slope(name, logits) for name in names])
-    formulas = np.stack([np.abs(SLOPES[name](logits)) for name in names])
+    slopes = np.abs([loss_slope(name, logits) for name in names])
+    formulas = np.abs([ON_PAPER[name](logits) for name in names])
 
     settings = {"width": width, "depth": depth, "batch": batch, "lr": lr, "seed": seed, "backend": backend}
     toy = Toy(data, loss=judge, penalty=penalty, dtype="float64", **settings)  # type: ignore[arg-type]
@@ -214,14 +187,6 @@ def _named(relative: float, passed: float, low: float, high: float) -> str:
     return " and ".join(words) or "kept"
 
 
-def _slope(name: str, logits: Array) -> Array:
-    """Return |ℓ'(t)| through the loss's own code: the gradient of a mean, so times the number."""
-    dt = np.empty_like(logits)
-    get_loss(name, backend=get_backend("cpu")).generator.value_and_gradient(dt, logits)
-    found: Array = np.abs(dt) * len(logits)
-    return found
-
-
 def _checkpoints(steps: int, count: int) -> Array:
     return np.unique(np.concatenate([[0], np.rint(np.geomspace(1, steps, count - 1)).astype(np.int64)]))
 
@@ -242,7 +207,7 @@ def _look(toy: Toy, names: Sequence[str]) -> tuple[float, float, float, Array, A
     score, pullback = D.vjp(G(z))
     by_fake, _ = pullback(toy.backend.xp.ones_like(score))
     assert by_fake is not None
-    real, fake, slope = map(to_host, (D(x), score, by_fake))
+    real, fake, by_x = map(to_host, (D(x), score, by_fake))
     right = float(np.concatenate([real > 0, fake <= 0]).mean())
     norms, layers = [], []
     for name in (*names, "wasserstein"):
@@ -253,20 +218,20 @@ def _look(toy: Toy, names: Sequence[str]) -> tuple[float, float, float, Array, A
         for path, (start, stop) in G.layout.ranges().items():
             parts.setdefault(path.rpartition("/")[0], []).append(gradient[start:stop])
         layers.append([float(np.sqrt(np.mean(np.concatenate(part) ** 2))) for part in parts.values()])
-    sure = float(_sigmoid(-fake).mean())
-    sensitivity = float(np.linalg.norm(slope, axis=1).mean())
+    sure = float(sigmoid(-fake).mean())
+    sensitivity = float(np.linalg.norm(by_x, axis=1).mean())
     return sure, right, sensitivity, np.array(norms[:-1]), np.array(layers[:-1]), norms[-1]
 
 
 def tell(found: SaturationStudy) -> str:
     """Return what is seen, in words with numbers."""
     i = int(np.argmin(np.abs(found.logits + 5)))
-    sure = _sigmoid(-found.logits[i : i + 1])[0]
+    sure = sigmoid(-found.logits[i : i + 1])[0]
     rows = [
         [
             name,
             f"{found.slopes[k, i]:.4f}",
-            *(f"{row[k, -1]:.3g}" for row in (found.norms, found.relative, found.passed)),
+            *(_figure(row[k, -1]) for row in (found.norms, found.relative, found.passed)),
             found.named[name],
         ]
         for k, name in enumerate(found.losses)
@@ -275,7 +240,7 @@ def tell(found: SaturationStudy) -> str:
     lines = [
         f"Where D is sure that a sample is generated (t = {found.logits[i]:g}, a confidence of {sure:.4f}), the losses "
         f"pass on very different parts of its gradient. Code and formula differ by {found.disagreement:.0e} at most.",
-        f"In the run D went on alone for {found.steps[-1]} steps. Its confidence in what is generated rose from "
+        f"In the run D went on alone for {found.steps[-1]:,} steps. Its confidence in what is generated rose from "
         f"{found.confidence[0]:.3f} to {found.confidence[-1]:.4f}, its accuracy from {found.accuracy[0]:.0%} to "
         f"{found.accuracy[-1]:.0%}, and its own slope |∇D| at generated samples went from {found.sensitivity[0]:.3g} "
         f"to {found.sensitivity[-1]:.3g}.",
@@ -286,15 +251,24 @@ def tell(found: SaturationStudy) -> str:
         f"went on alone; saturated, below {found.vanishing:g} times the gradient of -D: it is the loss that stops it.",
     ]
     for word in ("saturated", "vanishing", "exploding", "kept"):
-        names = [name for name in found.losses if word in found.named[name]]
-        if names:
-            since = "" if word == "kept" else f", from step {listed([str(_since(found, n, word)) for n in names])} on"
-            lines.append(f"{word.capitalize()}: {listed(names)}{since}.")
+        since: dict[str, list[str]] = {}
+        for name in found.losses:
+            if word in found.named[name]:
+                when = "" if word == "kept" else f" from step {_since(found, name, word):,} on"
+                since.setdefault(when, []).append(name)
+        each = [f"{listed(names)}{when}" for when, names in since.items()]
+        if each:
+            lines.append(f"{word.capitalize()}: {', '.join(each)}.")
     if found.layer_norms.shape[2] > 1:
         spread = found.layer_norms[:, -1, 0] / found.layer_norms[:, -1, -1]
-        each = [f"{ratio:.2g} with {name}" for ratio, name in zip(spread, found.losses, strict=True)]
-        lines.append(f"The gradient a weight in G's first layer by that in its last one: {listed(each)}.")
+        ratios = [f"{ratio:.2g} with {name}" for ratio, name in zip(spread, found.losses, strict=True)]
+        lines.append(f"The gradient a weight in G's first layer by that in its last one: {listed(ratios)}.")
     return paragraphs(*lines)
+
+
+def _figure(value: float) -> str:
+    """Return three digits, and no power of ten below a million: ``"1,400"``, ``"0.0189"``."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
 
 
 def _since(found: SaturationStudy, name: str, word: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.errors import ConfigError, ConvergenceError, NonFiniteError, SecondOrderError
 from npgan.game import RULES, DifferentiableGame, Rule, get_rule
-from npgan.options import find
 from npgan.study.spectrum import map_spectrum
 from npgan.study.studies.closed import distance, on_paper
 from npgan.study.studies.drawing import (
@@ -28,6 +28,7 @@ from npgan.study.studies.drawing import (
     styled,
     table,
 )
+from npgan.study.studies.texts import rule_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ class Tried:
     Attributes
     ----------
     rule, on : str
-        The rule's name, and what it plays.
+        The rule, with its options if any were given, and what it plays.
     trajectory : array (steps + 1, 2)
         D's weight and G's, cut where it leaves the picture.
     average : array (steps + 1, 2)
@@ -81,18 +82,18 @@ class Tried:
 
 
 def rules_of(names: Sequence[str]) -> list[str]:
-    """Return the rules that were asked for, ``("all",)`` being all that there are."""
+    """Return the rules that were asked for, as `rule_of` reads them; ``("all",)`` is all that there are."""
     if tuple(names) == ("all",):
         return list(RULES)
     for name in names:
-        find("rule", RULES, name)
+        rule_of(name)
     if not names:
         raise ConfigError(f'rules is empty, expected "all", or some of {", ".join(RULES)}')
     return list(names)
 
 
 def try_rule(
-    name: str, game: DifferentiableGame, on: str, J: Array, start: tuple[float, float], lr: float, steps: int
+    text: str, game: DifferentiableGame, on: str, J: Array, start: tuple[float, float], lr: float, steps: int
 ) -> Tried:
     """Run a rule from `start`, and look at its update map at (0, 0), where the field is J θ on paper.
 
@@ -102,20 +103,21 @@ def try_rule(
     try:
         with np.errstate(all="ignore"):  # what is not finite is found, and named
             game.load(xp.zeros(2))
-            rule = get_rule(name, game, lr=lr)
+            name, options = rule_of(text)
+            rule = get_rule(name, game, lr=lr, **options)
             spectrum = map_spectrum(rule, game)
             game.load(xp.asarray(start))
             path, average = trajectory(rule, game, steps)
     except (ConfigError, SecondOrderError, ConvergenceError, NonFiniteError) as error:
         nothing = np.zeros(0)
         nowhere = np.zeros((0, 2))
-        return Tried(name, on, nowhere, nowhere, np.nan, nothing, np.nan, np.nan, None, np.nan, str(error))
+        return Tried(text, on, nowhere, nowhere, np.nan, nothing, np.nan, np.nan, None, np.nan, str(error))
     values = spectrum.values
     formula = on_paper(rule, J, (1, 1))
     gap = float("nan") if formula is None else distance(formula, values)
     leading = int(np.argmax(np.abs(values)))
     period = float(spectrum.periods[leading])
-    return Tried(name, on, path, average, rule.evaluations, values, float(abs(values[leading])), period, formula, gap)
+    return Tried(text, on, path, average, rule.evaluations, values, float(abs(values[leading])), period, formula, gap)
 
 
 def trajectory(rule: Rule, game: DifferentiableGame, steps: int) -> tuple[Array, Array]:
@@ -175,9 +177,20 @@ def _label(each: Tried) -> str:
     return f"{each.rule}, {each.on}" if each.on else each.rule
 
 
-def states_text(tried: Sequence[Tried], where: str) -> list[str]:
-    """Return a sentence for each thing that rules do."""
+def _defaults(tried: Sequence[Tried]) -> list[str]:
+    """Return a sentence with the numbers that rules have of their own, where they were not given."""
     found = []
+    for name in dict.fromkeys(each.rule for each in tried if each.rule in RULES):
+        own = inspect.signature(RULES[name]).parameters.values()
+        numbers = [f"{each.name} {each.default:g}" for each in own if type(each.default) in (int, float)]
+        if numbers:
+            found.append(f"{name} {listed(numbers)}")
+    return [f"Unless given, rules have these settings: {'; '.join(found)}."] if found else []
+
+
+def states_text(tried: Sequence[Tried], where: str) -> list[str]:
+    """Return the rules' settings, and a sentence for each thing that they do."""
+    found = _defaults(tried)
     for state in ("spirals out", "goes round", "spirals in"):
         names = [each.rule for each in tried if not each.problem and state_of(each.radius) == state]
         if names:

@@ -18,10 +18,7 @@ from npgan.options import number, whole
 from npgan.study.predict import Mode
 from npgan.study.spectrum import Spectrum, flow_spectrum, map_spectrum
 from npgan.study.split import split
-from npgan.study.studies.drawing import (
-    paragraphs,
-    table,
-)
+from npgan.study.studies.drawing import paragraphs, table
 from npgan.study.studies.quality import quality
 from npgan.study.studies.spectrum_drawing import draw_spectrum
 from npgan.study.studies.study import Study
@@ -126,7 +123,7 @@ def spectrum(
 
     Parameters
     ----------
-    data, loss, penalty, rule, optimizer, batch, lr
+    data, loss, penalty, rule, optimizer, batch, lr, backend, seed
         See `Toy`; the activation is tanh, for a smooth J.
     width, depth : int
         Small: all of J is made, and of the rule's step with its memory.
@@ -134,9 +131,6 @@ def spectrum(
         Of training, and how many times to look, evenly in the square root, as more happens at first.
     ahead : int
         Steps for which two runs are compared at each.
-    backend : str
-        Where it trains: ``"cpu"``, ``"gpu"``.
-    seed : int
 
     Raises
     ------
@@ -220,7 +214,7 @@ def tell(found: SpectrumStudy) -> str:
             f"{each.foretold:.5f}",
             f"{each.measured:.5f}",
             f"{each.later:.5f}",
-            f"{each.potential:.0%}",
+            "-" if np.isnan(each.potential) else f"{each.potential:.0%}",
             f"{each.modes}",
             f"{each.high:.0%}",
         ]
@@ -260,11 +254,12 @@ def tell(found: SpectrumStudy) -> str:
         lines.append(
             "That is no small part of it: the second moments, held fixed in the linearisation, respond as well."
         )
-    lasting = np.median([(each.later - 1) / (each.measured - 1) for each in found.checkpoints])
-    lines.append(
-        f"Over {found.ahead} steps the growth a step is {lasting:.0%} of that in the first, in the median: the weights "
-        "move on, and the direction that grows turns away from the one that was followed."
-    )
+    lasting = [(each.later - 1) / (each.measured - 1) for each in found.checkpoints if each.measured != 1]
+    if lasting:
+        lines.append(
+            f"Over {found.ahead} steps the growth a step is {np.median(lasting):.0%} of that in the first, in the "
+            "median: the weights move on, and the direction that grows turns away from the one that was followed."
+        )
     shares = [f"{each.potential:.0%}" for each in (first, last)]
     if "nan%" in shares:
         lines.append("At one end of the run J is 0: nothing moves there.")

@@ -14,15 +14,17 @@ from npgan.errors import ConfigError
 from npgan.game import Alternating, BatchGame, Game, Latent, MiniBatches, Player, Steps
 from npgan.game.rules import make_rule
 from npgan.layers import Dense, LeakyReLU, Tanh
-from npgan.layers.base import Layer
+from npgan.layers.base import Initializer, Layer
+from npgan.layers.initializers import He, Xavier
 from npgan.losses import get_loss
 from npgan.network import Network
 from npgan.optimizers import Ema, Schedule, get_optimizer, get_schedule
 from npgan.options import find, number, whole
-from npgan.penalties import GradientPenalty, get_penalty
-from npgan.study.studies.settings import parse
+from npgan.study.studies.texts import penalties_of, rule_of
 
-ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(0.2), "tanh": Tanh}
+SLOPE = 0.2  # of leaky ReLU
+ACTIVATIONS = {"leaky-relu": lambda: LeakyReLU(SLOPE), "tanh": Tanh}
+INITS: dict[str, Initializer] = {"xavier": Xavier(), "he": He(SLOPE), "spread": He(SLOPE)}
 TOYS: dict[str, Callable[..., Mixture]] = {"ring-8": ring, "grid-25": grid}
 
 
@@ -39,7 +41,7 @@ class Toy:
     penalty : str
         See `penalties_of`: ``"r1 gamma=0.1"``, or ``"none"``.
     rule : str
-        A key of `RULES`.
+        See `rule_of`: ``"extragradient"``, ``"consensus gamma=0.5"``.
     width, depth : int
         Of the hidden layers of both players.
     latent : int
@@ -58,6 +60,11 @@ class Toy:
     ema : float
         Decay of the average of G's weights that samples are drawn from; 0 for none.
     activation : {"leaky-relu", "tanh"}
+    init : {"xavier", "he", "spread"}
+        How weights begin. Xavier's are for tanh: through each leaky ReLU they let a signal shrink to 0.72 of its size,
+        which He's keep. Spread are He's with biases: each hidden unit is 0 at a sample of its own, so that the kinks
+        lie among the samples. Without biases all of them meet in the origin, and Adam's steps of a thousandth have
+        far to go.
     seed : int
     dtype : {"float32", "float64"}
     order : {1, 2}
@@ -100,6 +107,7 @@ class Toy:
         beta2: float = 0.999,
         ema: float = 0.0,
         activation: str = "leaky-relu",
+        init: str = "xavier",
         seed: int = 0,
         dtype: str = "float32",
         order: int = 1,
@@ -110,12 +118,16 @@ class Toy:
         self.batch, self.data = whole("batch", batch, least=1), data
         self.backend = get_backend(backend)
         self.random = get_backend("cpu").random(seed)
-        hidden = [Dense(whole("width", width, least=1)), find("activation", ACTIVATIONS, activation)()]
+        begin = find("init", INITS, init)
+        hidden = [Dense(whole("width", width, least=1), init=begin), find("activation", ACTIVATIONS, activation)()]
         layers: list[Layer] = hidden * whole("depth", depth, least=1)
-        self.latent = Latent((whole("latent", latent, least=1),))
-        options: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
-        G = Network([*layers, Dense(2)], self.latent.shape, name="G", **options)
-        D = Network([*layers, Dense(1)], (2,), name="D", **options)
+        self.latent, self.dtype = Latent((whole("latent", latent, least=1),)), dtype
+        made: dict[str, Any] = {"backend": self.backend, "dtype": dtype, "seed": seed}
+        G = Network([*layers, Dense(2, init=begin)], self.latent.shape, name="G", **made)
+        D = Network([*layers, Dense(1, init=begin)], (2,), name="D", **made)
+        if init == "spread":
+            for network, points in ((G, self.noise(width, 0, "spread")), (D, self.real(width, 0, "spread"))):
+                _spread(network, self.backend.asarray(points))
         own: dict[str, Any] = {"betas": (beta1, beta2)} if optimizer in ("adam", "adamw") else {}
         self.ema = Ema(G.size, dtype, decay=ema, backend=self.backend) if ema else None
         self.rate = _schedule(schedule, number("lr", lr, above=0), whole("steps", steps, least=1))
@@ -123,7 +135,8 @@ class Toy:
             Player(n, get_optimizer(optimizer, n.size, n.dtype, backend=self.backend, **own), self.rate, ema=average)
             for n, average in ((D, None), (G, self.ema))
         )
-        self.rule = make_rule(rule, (self.D.optimizer, self.G.optimizer), (lr, lr))
+        name, options = rule_of(rule)
+        self.rule = make_rule(name, (self.D.optimizer, self.G.optimizer), (lr, lr), options)
         if self.rule.average is not None and self.ema is not None:
             raise ConfigError(f"ema is {ema}, but the rule, {rule}, averages already; leave one of the two out")
         self.game = Game(
@@ -137,7 +150,9 @@ class Toy:
         )
         where = self.G, self.D, self.latent, self.backend.random(seed)
         self._steps = Steps(
-            Alternating(self.game, *where) if rule == "alternating" else MiniBatches(self.game, self.rule, *where),
+            MiniBatches(self.game, self.rule, *where)
+            if name != "alternating" or options
+            else Alternating(self.game, *where),
             record=self.backend.name == "gpu",
         )
 
@@ -145,7 +160,7 @@ class Toy:
 
     def real(self, n: int, step: int, stream: str = "data") -> Array:
         """Return n samples of the data (n, 2) for a step."""
-        mixture, dtype = self.mixture, self.game.generator.dtype
+        mixture, dtype = self.mixture, self.dtype
         which = self.random.integers(np.empty(n, np.int64), f"{stream}/component", step, high=len(mixture.means))
         noise = self.random.normal(np.empty((n, 2), dtype), f"{stream}/noise", step)
         found: Array = mixture.means.astype(dtype)[which] + mixture.stds.astype(dtype)[which] * noise
@@ -153,7 +168,7 @@ class Toy:
 
     def noise(self, n: int, step: int, stream: str = "latent") -> Array:
         """Return n latents (n, latent) for a step."""
-        z = np.empty((n, *self.latent.shape), self.game.generator.dtype)
+        z = np.empty((n, *self.latent.shape), self.dtype)
         return self.latent.draw(z, self.random, stream, step)
 
     def draws(self, step: int) -> tuple[Array, Array]:
@@ -209,30 +224,19 @@ class Toy:
         return self.backend.to_host(self.generator()(self.backend.asarray(self.noise(n, 0, stream))))
 
 
+def _spread(network: Network, points: Array) -> None:
+    """Set the biases of hidden units so that each is 0 at a point of its own; points (units, ...)."""
+    seen, ranges = network.new_pass(len(points), keep="all"), network.layout.ranges()
+    for i in range(0, len(ranges) - 2, 2):  # each layer's weight and bias, and an activation between two layers
+        seen.forward(points)
+        outputs = seen[f"{network.name}/{i + 1}"].x.diagonal().copy()
+        with network.write() as theta:
+            theta[slice(*ranges[f"{i}/bias"])] -= outputs
+
+
 def _schedule(name: str, lr: float, steps: int) -> Schedule:
     if name == "cosine":
         return get_schedule("cosine", lr=lr, steps=steps, end=lr / 100)
     if name == "constant":
         return get_schedule("constant", lr=lr)
     raise ConfigError(f'schedule is {name!r}, expected "constant" or "cosine"')
-
-
-def penalties_of(text: str) -> list[GradientPenalty]:
-    """Return the penalties that a text such as ``"r1 gamma=0.1"`` says: a name and its options; ``"none"`` is none.
-
-    Raises
-    ------
-    ConfigError
-        It is not of that form, or there is no such penalty or option.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise ConfigError(f'penalty is {text!r}, expected a text such as "r1 gamma=0.1", or "none"')
-    name, *rest = text.split()
-    if name == "none" and not rest:
-        return []
-    options: dict[str, Any] = {}
-    for part in rest:
-        if "=" not in part:
-            raise ConfigError(f'penalty is {text!r}, expected a name and options such as "r1 gamma=0.1", or "none"')
-        options |= parse([part])
-    return [get_penalty(name, **options)]

@@ -25,6 +25,21 @@ def test_radii(found):
     assert "goes round for ever" in BILINEAR.tell(found)
 
 
+def test_rules_have_options():
+    """The published radii again, through the games' products, and the settings in the text."""
+    texts = {"consensus gamma=0.5": 0.921954, "extragradient": 0.980612, "competitive": 0.980581}
+    found = bilinear(steps=5, grid=3, rates=2, rules=[*texts, "consensus"])
+    for each, radius in zip(found.tried, texts.values(), strict=False):
+        assert each.radius == pytest.approx(radius, abs=1e-6)
+        assert each.disagreement < 1e-12
+    assert set(found.radii) == {*texts, "consensus"}
+    text = BILINEAR.tell(found).replace("\n", " ")
+    assert "it spirals in with consensus gamma=0.5, extragradient" in text
+    assert "these settings: competitive iterations 100; consensus gamma 0.1." in text
+    with pytest.raises(ConfigError, match="no option 'gama'"):
+        bilinear(rules=["consensus gama=0.5"])
+
+
 def test_the_formulas_are_those_that_are_published():
     class Rule:
         gamma = 0.5

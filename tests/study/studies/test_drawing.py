@@ -2,7 +2,7 @@
 
 import pytest
 
-from npgan.study.studies.drawing import complex_text, decimals, look, mark
+from npgan.study.studies.drawing import complex_text, decimals, logarithmic, look, mark, new_figure
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_decimals():
 def test_no_two_curves_look_alike():
     assert len({tuple(look(i).values()) for i in range(28)}) == 28
     assert len({(look(i)["color"], mark(i)) for i in range(56)}) == 56
+
+
+def test_a_logarithmic_axis_of_nothing_positive_stays_linear():
+    for values, scale in (([0.0, 0.0], "linear"), ([0.0, 1.0], "log")):
+        axes = new_figure().subplots()
+        axes.plot(values)
+        logarithmic(axes)
+        assert axes.get_yscale() == scale

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError, NonFiniteError
+from npgan.game import RULES
+from npgan.losses import LOSSES
 from npgan.study.studies.modes import MODES, _mean, modes
 from npgan.study.studies.presets import PRESETS
 from npgan.study.studies.toy import Toy
@@ -34,6 +36,27 @@ def test_rows(found):
     text = MODES.tell(found)
     assert "The preset does not get all 8 modes" in text
     assert "schedule cosine" in text
+
+
+def test_all_of_them():
+    found = modes(**{**TINY, "steps": 1, "seeds": 1}, losses=["all"], rules=["all"], plain=False, penalties=())
+    ways = [f"loss {name}" for name in LOSSES if name != "non-saturating"]
+    ways += [f"rule {name}" for name in RULES if name != "alternating"]
+    assert [row.name for row in found.rows] == ["preset", *ways]
+
+
+def test_of_many_ways_a_few_are_drawn_together(found):
+    """By kind, beside the preset and the plain GAN; the film has the best and the worst of each kind."""
+    first, other = found.rows[:2], found.rows[2]
+    names = [*(f"loss {i}" for i in range(4)), *(f"rule {i}" for i in range(14))]
+    rows = [replace(other, name=name, mean_modes=(8 - i % 4, 0.0)) for i, name in enumerate(names)]
+    many = replace(found, rows=[*first, *rows])
+    figure = MODES.draw(many)["run"]
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[4:]]
+    assert [legend[:2] for legend in legends] == [["preset", "plain GAN"]] * 4
+    assert [name for legend in legends for name in legend[2:]] == names
+    shown = [axes.get_title().split("\n")[0] for axes in MODES.draw(many)["samples"].axes]
+    assert shown == ["preset", "plain GAN", "loss 0", "loss 3", "rule 0", "rule 3"]
 
 
 def test_rules_are_looked_at_when_they_have_spent_as_much(monkeypatch):

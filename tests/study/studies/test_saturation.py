@@ -46,7 +46,9 @@ def test_naming():
     assert "saturated" in low.named["minimax"]
     text = SATURATION.tell(low)
     assert "Exploding: " in text
-    assert "Saturated: minimax, from step" in text
+    assert "Saturated: minimax from step" in text
+    alike = saturation(**{**TINY, "exploding": 1.001, "losses": ["wasserstein", "hinge"]})
+    assert "Exploding: wasserstein and hinge from step" in SATURATION.tell(alike)
     kept = saturation(**{**TINY, "vanishing": 1e-6, "exploding": 1e6, "losses": ["minimax"]})
     assert kept.named == {"minimax": "kept"}
 

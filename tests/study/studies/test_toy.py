@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError
-from npgan.study.studies.toy import Toy, penalties_of
+from npgan.game import get_rule
+from npgan.study.studies.toy import Toy
 
+ADAM = {"betas": (0.5, 0.999)}
 TINY = {"width": 6, "batch": 16, "dtype": "float64"}
 
 
@@ -37,6 +39,43 @@ def test_a_step_of_the_fast_path_is_that_of_the_rule():
     np.testing.assert_allclose(toy.point().theta, slow.point().theta, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize(("init", "factor"), [("xavier", np.sqrt(0.52)), ("he", 1.0)])
+def test_weights_begin(init, factor):
+    """He's weights keep a signal's size through leaky ReLUs; of Xavier's each leaves √((1 + 0.2²) / 2)."""
+    D = Toy(width=256, depth=6, batch=16, dtype="float64", init=init).game.discriminator
+    seen = D.new_pass(64, keep="all")
+    seen.forward(np.random.default_rng(0).normal(size=(64, 2)))
+    first, last = (np.sqrt(np.mean(seen[f"D/{i}"].x ** 2)) for i in (1, 11))
+    assert (last / first) ** (1 / 5) == pytest.approx(factor, rel=0.1)
+
+
+@pytest.mark.parametrize("activation", ["leaky-relu", "tanh"])
+def test_spread_units_are_0_at_a_sample_of_their_own(activation):
+    toy, he = (Toy(**TINY, depth=3, init=init, activation=activation) for init in ("spread", "he"))
+    for name, points in (("generator", toy.noise(6, 0, "spread")), ("discriminator", toy.real(6, 0, "spread"))):
+        network, other = getattr(toy.game, name), getattr(he.game, name)
+        seen = network.new_pass(6, keep="all")
+        seen.forward(points)
+        for i in (1, 3, 5):
+            before = seen[f"{network.name}/{i}"].x
+            np.testing.assert_allclose(np.diag(before), 0.0, atol=1e-12)
+            assert np.abs(before).max() > 0.1
+        for path, (start, stop) in network.layout.ranges().items():
+            same = np.array_equal(network.theta[start:stop], other.theta[start:stop])
+            assert same == (path.endswith("weight") or path == "6/bias"), path
+
+
+def test_rules_have_options():
+    """An alternating step with two turns of D, by a text, is the rule's own, not that of the fast path."""
+    toy, slow = Toy(**TINY, lr=0.01, rule="alternating n_critic=2"), Toy(**TINY, lr=0.01)
+    assert toy.rule.n_critic == 2
+    rule = get_rule("alternating", slow.point(), lr=0.01, optimizer="adam", n_critic=2, optimizer_options=ADAM)
+    x, z = slow.draws(0)
+    rule.step(slow.game.on(x, z, training=True))
+    toy.step(0)
+    np.testing.assert_allclose(toy.point().theta, slow.point().theta, rtol=1e-10, atol=1e-14)
+
+
 def test_schedule_and_average():
     toy = Toy(**TINY, schedule="cosine", lr=1.0, steps=10, ema=0.9, rule="simultaneous")
     assert toy.rate(10) == pytest.approx(0.01)
@@ -58,14 +97,6 @@ def test_an_average_of_the_rules_own():
         Toy(**TINY, rule="averaging", ema=0.9)
 
 
-def test_penalties():
-    assert penalties_of("none") == []
-    assert penalties_of("r1 gamma=0.5 every=4")[0].every == 4
-    assert penalties_of("wgan-gp one_sided=true")[0].one_sided
-    norm = penalties_of("gradient-norm norm=inf points=real")[0]
-    assert (norm.norm, norm.points) == (np.inf, "real")
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -73,7 +104,8 @@ def test_penalties():
         ({"schedule": "linear"}, 'schedule is \'linear\', expected "constant" or "cosine"'),
         ({"activation": "relu"}, "activation is 'relu'"),
         ({"penalty": ""}, "penalty is ''"),
-        ({"penalty": "none gamma=1"}, "penalty is 'none'"),
+        ({"rule": "consensu"}, "did you mean 'consensus'"),
+        ({"init": "normal"}, "init is 'normal'"),
         ({"width": 0}, "width is 0"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from npgan.backend.base import Shape
 from npgan.kernels.conv import columns, direct
@@ -34,6 +35,7 @@ class Choice:
     scheme: Scheme | None = None
 
 
+@lru_cache(maxsize=256)
 def choose(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair) -> Choice:
     """Return the algorithm for x (N, H, W, I), w (KH, KW, I, O) and y (N, OH, OW, O), for all three products."""
     if columns.is_columns(x, w, y, padding):

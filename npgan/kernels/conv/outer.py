@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from npgan.kernels.conv.vectors import FLAGS, WIDE, ask, data, lanes, number
 
-BLOCKS = {4: 6, 2: 10, 1: 10} if WIDE else {2: 5, 1: 8}
+BLOCKS = {4: 6, 3: 8, 2: 10, 1: 10} if WIDE else {2: 5, 1: 8}
 """Rows of a block by its vectors: sums enough to hide a multiply-add's latency, and few enough for the registers."""
 
 MORE = max(BLOCKS.values())

@@ -63,12 +63,15 @@ class _Stack(_Writer):
         direction: Array,
         target: Array,
         partials: Array,
+        scratch: Array,
         accumulate: bool,
     ) -> None:
         step, shares = self._step, partials.shape[0] + 1
         step.computes_in(theta)
         given = [number for a in (tape, memory, theta, direction, target) for number in (step.at(a), len(a))]
-        step.program.divided(Code.STACK, shares, *given, step.at(partials), n, accumulate)
+        step.program.divided(
+            Code.STACK, shares, *given, step.at(partials), step.at(scratch), scratch.size, n, accumulate
+        )
         if shares > 1 and target.size:
             step.program.divided(Code.COMBINE, parts_of(target.size), *self._vector(target), step.at(partials), shares)
 

@@ -20,6 +20,7 @@ from npgan.backend.threads import invite, step_aside
 from npgan.kernels.atomic import add, array_at, core, load, store, swap
 from npgan.kernels.loss.cpu import _cross_entropy, _hinge, _linear, _squared
 from npgan.kernels.optimizer.cpu import _adam_step, _average, _clip, _scale
+from npgan.kernels.parts import offer, take
 from npgan.kernels.random.cpu import _normal, _normal_single, _uniform
 from npgan.kernels.reduce.cpu import _BLOCK, _SMALLEST, _largest, _squares, _sum
 from npgan.kernels.stack.cpu import _share
@@ -32,8 +33,8 @@ from npgan.kernels.waiting import LOOKS, PATIENCE, wait
 ) = map(int, Code)  # fmt: skip
 _MASK = 0xFFFFFFFF
 
-# What the threads share, in words; those that many write have a cache line each. The first says whose turn it is: a
-# number that is never the same again, how many parts the group has, and how many are taken, in 48, 8 and 8 bits.
+# What the threads share, in words; those that many write have a cache line each. The first says whose turn it is: see
+# `npgan.kernels.parts`.
 _DONE = 8  # parts of the group
 _FINISHED = 16  # all groups
 _BUSY = 24
@@ -101,9 +102,9 @@ def _call(row, part, words, like, real):
     elif code == _STACK:
         target = array_at(row[10], row[11], like)
         _share(
-            part, parts, row[13], array_at(row[2], row[3] * TAPE_WIDTH, words).reshape((row[3], TAPE_WIDTH)),
+            part, parts, row[15], array_at(row[2], row[3] * TAPE_WIDTH, words).reshape((row[3], TAPE_WIDTH)),
             array_at(row[4], row[5], like), array_at(row[6], row[7], like), array_at(row[8], row[9], like), target,
-            array_at(row[12], row[11] * (parts - 1), like), row[14] != 0,
+            array_at(row[12], row[11] * (parts - 1), like), array_at(row[13], row[14], like), row[16] != 0,
         )  # fmt: skip
     elif code == _COMBINE:
         n = row[3]
@@ -166,22 +167,19 @@ def _work(attention, words, like, real, mine):
     finished_at, wanted = words.ctypes.data + 8 * _FINISHED, attention.ctypes.data
     idle = 0
     while True:
-        turn = load(turn_at)
-        number, parts = turn & 255, turn >> 8 & 255
-        if number < parts:
-            # Only whoever has taken a part may read the group: it stays as it is until all parts are done.
-            if swap(turn_at, turn, turn + 1):
-                idle, now = 0, words[_NOW]
-                group = array_at(words[_NOW + 2] + 24 * now, 6, words)
-                for i in range(group[0], group[1]):
-                    _call(array_at(words[_NOW + 3] + 8 * WIDTH * i, WIDTH, words), number, words, like, real)
-                if add(done_at, 1) == parts - 1:
-                    store(done_at, 0)
-                    words[_NOW] = now + 1
-                    last = now + 1 == words[_NOW + 1]
-                    store(turn_at, ((turn >> 16) + 1) << 16 | (0 if last else group[5]) << 8)
-                    if last:
-                        store(finished_at, 1)
+        number = take(turn_at, not mine)
+        if number >= 0:
+            idle, now = 0, words[_NOW]
+            group = array_at(words[_NOW + 2] + 24 * now, 6, words)
+            for i in range(group[0], group[1]):
+                _call(array_at(words[_NOW + 3] + 8 * WIDTH * i, WIDTH, words), number, words, like, real)
+            if add(done_at, 1) == group[2] - 1:
+                store(done_at, 0)
+                words[_NOW] = now + 1
+                last = now + 1 == words[_NOW + 1]
+                offer(turn_at, 0 if last else group[5])
+                if last:
+                    store(finished_at, 1)
             continue
         if mine:
             if load(finished_at) != 0:
@@ -200,7 +198,7 @@ def _start(attention, words, groups, rows, like, real):
     words[_NOW], words[_NOW + 1] = 0, groups.shape[0] - 1
     words[_NOW + 2], words[_NOW + 3] = groups.ctypes.data, rows.ctypes.data
     store(words.ctypes.data + 8 * _FINISHED, 0)
-    store(words.ctypes.data, ((load(words.ctypes.data) >> 16) + 1) << 16 | groups[0, 2] << 8)
+    offer(words.ctypes.data, groups[0, 2])
     _work(attention, words, like, real, True)
     store(words.ctypes.data + 8 * _BUSY, 0)
 

@@ -254,9 +254,8 @@ class FirstOrder:
         network, none = self.network, self._none
         into = none if target is None else target[tape.low : tape.high]
         along = none if direction is None else direction
-        network.backend.kernels.stack.run(
-            tape.rows, self.batch, self._frames.flat, network.weights, along, into, tape.partials, accumulate
-        )
+        vectors = (self._frames.flat, network.weights, along, into)
+        network.backend.kernels.stack.run(tape.rows, self.batch, *vectors, tape.partials, tape.scratch, accumulate)
 
     def _set_moved(self, moved: frozenset[Value], rvector: Array | None, rtheta: Views | None) -> None:
         for each in self._together:

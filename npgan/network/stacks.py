@@ -264,8 +264,11 @@ class Stacks:
         writes |= (rows[:, Column.CODE] == Code.UNBEND) & (rows[:, Column.WEIGHT] >= 0)
         rows[writes, Column.WEIGHT] -= low
         batch = self._program.input.spec.shape[0]
-        shares = network.backend.kernels.stack.shares(batch, write.work)
-        return Tape(rows, low, high, network.backend.zeros((shares - 1, high - low), network.dtype), turns)
+        stack, zeros = network.backend.kernels.stack, network.backend.zeros
+        shares = stack.shares(batch, write.work)
+        partials = zeros((shares - 1, high - low), network.dtype)
+        scratch = zeros((shares, stack.workspace(write.turned)), network.dtype)
+        return Tape(rows, low, high, partials, scratch, turns)
 
 
 def _slope(op: Op) -> float:

@@ -26,6 +26,8 @@ class Tape:
         The part of a vector like theta that it writes weight gradients to.
     partials : array (shares - 1, high - low)
         The other shares' sums of them; 0 where the tape writes nothing.
+    scratch : array (shares, size)
+        Where they may keep transposed weights.
     turns : list of Turn
         Which it is run for; none in a sweep forward.
     """
@@ -34,6 +36,7 @@ class Tape:
     low: int
     high: int
     partials: Array
+    scratch: Array
     turns: Sequence[Turn] = ()
 
 
@@ -44,6 +47,7 @@ class Writer:
         self.rows: list[list[int]] = []
         self.targets: set[tuple[int, int]] = set()
         self.work = 0
+        self.turned = 0  # elements of the weights that are transposed
 
     def product(
         self,
@@ -114,10 +118,12 @@ class Writer:
         again: bool = False,
         slope: float = 1.0,
     ) -> None:
-        shape = op.output.spec.shape
+        shape, turned = op.output.spec.shape, self.turned
+        if transposed:
+            self.turned += k * n
         places = (0 if block is None else block.offset // block.dtype.itemsize for block in (out, source, other))
         bits = int(np.float64(slope).view(np.int64))
-        row = [code, prod(shape[1:-1]), k, n, *places, weight, direction, transposed, again, bits]
+        row = [code, prod(shape[1:-1]), k, n, *places, weight, direction, transposed, again, bits, turned]
         assert len(row) == WIDTH
         self.rows.append([int(number) for number in row])
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from npgan.backend import threads
 from npgan.kernels.stack import cpu, gpu, reference
 from npgan.kernels.stack.tape import WIDTH, Code, Column
+from npgan.kernels.stack.transpose import transpose
 
 
 class Tape:
@@ -17,7 +18,7 @@ class Tape:
 
     def __init__(self, samples, dtype, seed):
         self.samples, self.draw, self.dtype = samples, np.random.default_rng(seed), dtype
-        self.rows, self.sizes, self.memory = [], {"theta": 0, "target": 0}, 0
+        self.rows, self.sizes, self.memory = [], {"theta": 0, "target": 0, "scratch": 0}, 0
 
     def array(self, rows, n):
         self.memory += self.samples * rows * n
@@ -35,6 +36,8 @@ class Tape:
         row[Column.WEIGHT], row[Column.SLOPE] = weight, np.float64(slope).view(np.int64)
         for name, flag in flags.items():
             row[Column[name.upper()]] = flag
+        if row[Column.TRANSPOSED]:
+            row[Column.TURNED] = self.piece("scratch", k * n)
         self.rows.append(row)
         return row
 
@@ -44,7 +47,8 @@ class Tape:
         vectors = [draw.normal(size=n).astype(self.dtype) for n in (self.memory, *[self.sizes["theta"]] * 2)]
         target = draw.normal(size=self.sizes["target"]).astype(self.dtype)
         partials = np.zeros((shares - 1, target.size), self.dtype)
-        module.run(np.array(self.rows), self.samples, *vectors, target, partials, accumulate)
+        scratch = np.full((shares, module.workspace(self.sizes["scratch"])), np.nan, self.dtype)
+        module.run(np.array(self.rows), self.samples, *vectors, target, partials, scratch, accumulate)
         return vectors[0], target
 
 
@@ -89,6 +93,25 @@ def test_the_compiled_reader_reads_as_the_plain_one(version, tape, shares, accum
     np.testing.assert_allclose(target, expected_target, rtol=few, atol=few)
 
 
+@given(m=st.integers(1, 40), n=st.integers(1, 40), dtype=st.sampled_from(["float32", "float64"]))
+def test_transposes(m, n, dtype):
+    x = np.random.default_rng(m + 41 * n).normal(size=(m, n)).astype(dtype)
+    out = np.full(m * n + 1, np.nan, dtype)
+    transpose(out, x.reshape(-1), m, n)
+    np.testing.assert_array_equal(out[:-1].reshape(n, m), x.T)
+    assert np.isnan(out[-1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "samples"), [(1, 128, 48), (1, 192, 27), (1, 256, 64), (10, 20, 4), (99, 9, 1)]
+)
+def test_how_many_samples_go_through_all_layers_at_a_time(rows, width, samples):
+    tape = Tape(1, "float32", 0)
+    tape.add(Code.WEIGHT, rows, width, width, 0)
+    tape.add(Code.BEND, 1, 0, width, -1)
+    assert cpu._block(np.array(tape.rows)) == samples
+
+
 @pytest.fixture(scope="module")
 def work():
     """Something that takes long enough for several threads to be at it."""
@@ -129,7 +152,7 @@ def test_what_is_not_finite_stays_visible(version):
     rows[0, [Column.OUT, Column.IN]] = n, 0
     rows[1, [Column.OUT, Column.IN, Column.OTHER]] = 3 * n, 2 * n, n
     memory[:n], memory[2 * n : 3 * n] = x, 1
-    version.run(rows, 1, memory, np.zeros(1), zero, zero, np.zeros((0, 0)), False)
+    version.run(rows, 1, memory, np.zeros(1), zero, zero, np.zeros((0, 0)), zero, False)
     np.testing.assert_array_equal(memory[n : 2 * n], [np.nan, np.inf, 0, 0, 2])
     np.testing.assert_array_equal(memory[3 * n :], [np.nan, 1, 0.5, 0.5, 1])
 
@@ -171,8 +194,17 @@ def test_what_clears_a_place_leaves_it_to_what_adds_there(cupy):
     for accumulate in (False, True):
         target = np.ones(46)
         expected = target.copy()
-        reference.run(rows, 2, memory.copy(), np.zeros(1), np.zeros(0), expected, np.zeros((0, 46)), accumulate)
+        reference.run(
+            rows, 2, memory.copy(), np.zeros(1), np.zeros(0), expected, np.zeros((0, 46)), np.zeros((1, 0)), accumulate
+        )
         on_device = cupy.asarray(target)
-        arrays = (cupy.asarray(memory), cupy.zeros(1), cupy.zeros(0), on_device, cupy.zeros((0, 46)))
+        arrays = (
+            cupy.asarray(memory),
+            cupy.zeros(1),
+            cupy.zeros(0),
+            on_device,
+            cupy.zeros((0, 46)),
+            cupy.zeros((1, 0)),
+        )
         module.run(rows, 2, *arrays, accumulate)
         np.testing.assert_allclose(on_device.get(), expected, rtol=1e-12)

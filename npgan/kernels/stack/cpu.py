@@ -18,23 +18,32 @@ from npgan.backend.compile import kernel
 from npgan.backend.threads import invite, step_aside, thread_count
 from npgan.kernels.atomic import add, array_at, core, load, store, swap
 from npgan.kernels.bend import bend, bend_slope
+from npgan.kernels.parts import MOST, offer, take
 from npgan.kernels.product import NO, YES, gemm
 from npgan.kernels.stack.tape import WIDTH, Code, Column
+from npgan.kernels.stack.transpose import transpose
 from npgan.kernels.waiting import LOOKS, PATIENCE, wait
 
 _GRAIN = 300_000  # multiplications: some three microseconds
 _FEW = 8  # features
-_ROWS = 64  # of a matrix, at a time: they go through all layers while they are in the nearest cache
+_FEWEST = 16  # rows of a product that are worth a copy of the weights
+
+# Rows of a matrix that go through all layers while they are in the nearest cache. With AVX-512 OpenBLAS makes a product
+# of few multiplications from the factors where they lie, without copies: a quarter faster, unless it is one with a
+# transpose on the right.
+_ROWS = 48
+_ROWS_OF_LARGE = 64
+_SMALL = 1_000_000
 
 _PRODUCT, _BEND, _UNBEND, _WEIGHT, _SUM = map(int, list(Code)[:5])
-_CODE, _ROWS_OF, _K, _N, _OUT, _IN, _OTHER, _AT, _DIRECTION, _TRANSPOSED, _AGAIN, _SLOPE = map(int, Column)
+_CODE, _ROWS_OF, _K, _N, _OUT, _IN, _OTHER, _AT, _DIRECTION, _TRANSPOSED, _AGAIN, _SLOPE, _TURNED = map(int, Column)
 
 # What the threads share, in words. Those that many write have a cache line each. The first one says whose turn it is:
-# the number of the job, how many shares it has, and how many of them are taken, in 48, 8 and 8 bits.
+# see `npgan.kernels.parts`.
 _DONE = 8
 _BUSY = 16
 _CORE = 24  # where the caller is
-_JOB = 32  # n, accumulate; then address and length of the tape and of the vectors
+_JOB = 32  # n, accumulate; then address and length of the tape and of the vectors; shares
 _SIZE = 48
 
 
@@ -63,8 +72,15 @@ def _bend_rows(out, source, b, in_place, with_bias, slope):
 
 
 @kernel
-def _execute(tape, first, last, memory, theta, direction, target, fresh):
-    # the samples [first, last); fresh: there is nothing in `target` to add to
+def _turns(row, samples):
+    # whether a product with a transpose of the weights is made with a copy
+    few = _FEWEST * row[_K] * row[_N] <= _SMALL
+    return row[_CODE] == _PRODUCT and row[_TRANSPOSED] != 0 and few and samples * row[_ROWS_OF] >= _FEWEST
+
+
+@kernel
+def _execute(tape, first, last, memory, theta, direction, target, scratch, samples, fresh):
+    # the samples [first, last) of a share's; fresh: there is nothing in `target` to add to
     zero, slopes = memory.dtype.type(0), tape.view(np.float64)
     for i in range(tape.shape[0]):
         row = tape[i]
@@ -74,7 +90,9 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
         if code == _PRODUCT:
             source, out = memory[row[_IN] + begin * k :], memory[row[_OUT] + begin * n :]
             w = direction[at:] if row[_DIRECTION] else theta[at:]
-            if row[_TRANSPOSED]:
+            if _turns(row, samples):
+                gemm(NO, NO, count, n, k, source, k, scratch[row[_TURNED] :], n, again, out, n)
+            elif row[_TRANSPOSED]:
                 gemm(NO, YES, count, n, k, source, k, w, k, again, out, n)
             else:
                 gemm(NO, NO, count, n, k, source, k, w, n, again, out, n)
@@ -113,13 +131,29 @@ def _execute(tape, first, last, memory, theta, direction, target, fresh):
 
 
 @kernel
-def _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate):
+def _block(tape):
+    # how many samples go through all layers at a time
+    largest, rows = 1, 1
+    for i in range(tape.shape[0]):
+        largest, rows = max(largest, tape[i, _K] * tape[i, _N]), max(rows, tape[i, _ROWS_OF])
+    return max(1, (_ROWS_OF_LARGE if _FEWEST * largest > _SMALL else min(_ROWS, _SMALL // largest)) // rows)
+
+
+@kernel
+def _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate):
     start, stop = n * number // shares, n * (number + 1) // shares
-    block = max(1, _ROWS // tape[:, _ROWS_OF].max())
+    block = _block(tape)
     into = target if number == 0 else partials[(number - 1) * target.size : number * target.size]
+    mine = scratch[number * (scratch.size // shares) :]
+    for i in range(tape.shape[0]):
+        row = tape[i]
+        if _turns(row, stop - start):
+            w = direction if row[_DIRECTION] else theta
+            transpose(mine[row[_TURNED] :], w[row[_AT] :], row[_N], row[_K])
     for first in range(start, stop, block):
         fresh = first == start and (number > 0 or not accumulate)
-        _execute(tape, first, min(first + block, stop), memory, theta, direction, into, fresh)
+        last = min(first + block, stop)
+        _execute(tape, first, last, memory, theta, direction, into, mine, stop - start, fresh)
 
 
 @kernel
@@ -130,16 +164,14 @@ def _serve(attention, words, like):
     job = words[_JOB:]
     idle = 0
     while idle < PATIENCE and load(wanted) == 0:
-        turn = load(turn_at)
-        number, shares = turn & 255, turn >> 8 & 255
-        # Only whoever has taken a share may read the job: it stays as it is until all shares are done.
-        if number < shares and swap(turn_at, turn, turn + 1):
-            idle = 0
+        number = take(turn_at, True)
+        if number >= 0:
+            idle, shares = 0, job[15]
             tape = array_at(job[2], job[3] * WIDTH, words).reshape((job[3], WIDTH))
             _share(
                 number, shares, job[0], tape, array_at(job[4], job[5], like), array_at(job[6], job[7], like),
                 array_at(job[8], job[9], like), array_at(job[10], job[11], like),
-                array_at(job[12], job[11] * (shares - 1), like), job[1] != 0,
+                array_at(job[12], job[11] * (shares - 1), like), array_at(job[13], job[14], like), job[1] != 0,
             )  # fmt: skip
             add(done_at, 1)
         else:
@@ -151,30 +183,26 @@ def _serve(attention, words, like):
 
 
 @kernel
-def _run(words, shares, n, tape, memory, theta, direction, target, partials, accumulate):
+def _run(words, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate):
     turn_at, done_at, busy_at = words.ctypes.data, words.ctypes.data + 8 * _DONE, words.ctypes.data + 8 * _BUSY
     alone = shares == 1 or not swap(busy_at, 0, 1)  # another thread of the user's is at it
     if alone:
         for number in range(shares):
-            _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate)
+            _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
     else:
         job = words[_JOB:]
         job[0], job[1], job[2], job[3] = n, accumulate, tape.ctypes.data, tape.shape[0]
         job[4], job[5], job[6], job[7] = memory.ctypes.data, memory.size, theta.ctypes.data, theta.size
         job[8], job[9], job[10], job[11] = direction.ctypes.data, direction.size, target.ctypes.data, target.size
-        job[12] = partials.ctypes.data
+        job[12], job[13], job[14], job[15] = partials.ctypes.data, scratch.ctypes.data, scratch.size, shares
         words[_CORE] = core()
         store(done_at, 0)
-        turn = ((load(turn_at) >> 16) + 1) << 16 | shares << 8
-        store(turn_at, turn)
-        while True:
-            turn = load(turn_at)
-            number = turn & 255
-            if number == shares:
-                break
-            if swap(turn_at, turn, turn + 1):
-                _share(number, shares, n, tape, memory, theta, direction, target, partials, accumulate)
-                add(done_at, 1)
+        offer(turn_at, shares)
+        number = take(turn_at, False)
+        while number >= 0:
+            _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
+            add(done_at, 1)
+            number = take(turn_at, False)
         looks = 0
         while load(done_at) < shares:
             looks += 1
@@ -200,7 +228,12 @@ def _words(process: int, dtype: np.dtype[Any]) -> Array:
 
 def shares(n: int, work: int) -> int:
     """Return among how many threads n samples with `work` multiplications are divided."""
-    return max(1, min(thread_count(), n, work // _GRAIN + 1, 255))
+    return max(1, min(thread_count(), n, work // _GRAIN + 1, MOST))
+
+
+def workspace(size: int) -> int:
+    """Return the elements of a share's scratch, of a tape whose transposed weights have `size`."""
+    return size
 
 
 def run(
@@ -211,6 +244,7 @@ def run(
     direction: Array,
     target: Array,
     partials: Array,
+    scratch: Array,
     accumulate: bool,
 ) -> None:
     """Run a tape for n samples.
@@ -223,6 +257,8 @@ def run(
     partials : array (shares - 1, size of target)
         Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are, n
         at the most.
+    scratch : array (shares, size)
+        Room for transposed weights, of `workspace` elements.
     accumulate : bool
         Add to `target` what the tape's first instruction for a piece of it finds.
     """
@@ -230,4 +266,5 @@ def run(
     words = _words(os.getpid(), memory.dtype)
     if count > 1:
         invite(_attend, words, theta[:0])
-    _run(words, count, n, tape, memory, theta, direction, target, partials.reshape(-1), accumulate)
+    vectors = (memory, theta, direction, target, partials.reshape(-1), scratch.reshape(-1))
+    _run(words, count, n, tape, *vectors, accumulate)

@@ -1,7 +1,7 @@
 #include "reduce.cuh"
 
 // The columns of an instruction: see tape.py.
-enum { CODE, ROWS, K, N, OUT, IN, OTHER, WEIGHT, DIRECTION, TRANSPOSED, AGAIN, SLOPE, WIDTH };
+enum { CODE, ROWS, K, N, OUT, IN, OTHER, WEIGHT, DIRECTION, TRANSPOSED, AGAIN, SLOPE, TURNED, WIDTH };
 enum { PRODUCT, BEND, UNBEND, WEIGHTS, SUM, ZERO };
 
 #define THREADS 512

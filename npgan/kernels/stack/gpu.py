@@ -37,6 +37,11 @@ def shares(n: int, work: int) -> int:
     return 1
 
 
+def workspace(size: int) -> int:
+    """Return the elements of a share's scratch, of a tape whose transposed weights have `size`: here, none."""
+    return 0
+
+
 def run(
     tape: Array,
     n: int,
@@ -45,6 +50,7 @@ def run(
     direction: Array,
     target: Array,
     partials: Array,
+    scratch: Array,
     accumulate: bool,
 ) -> None:
     """Run a tape for n samples.
@@ -55,6 +61,7 @@ def run(
         Of NumPy; it is copied to the device when it is first run, and must not change afterwards.
     memory, theta, direction, target : array (size,)
     partials : array (0, size of target)
+    scratch : array (1, 0)
     accumulate : bool
     """
     each = -(-n // _BLOCKS)

@@ -11,6 +11,11 @@ def shares(n: int, work: int) -> int:
     return 1
 
 
+def workspace(size: int) -> int:
+    """Return the elements of a share's scratch, of a tape whose transposed weights have `size`: here, none."""
+    return 0
+
+
 def run(
     tape: Array,
     n: int,
@@ -19,6 +24,7 @@ def run(
     direction: Array,
     target: Array,
     partials: Array,
+    scratch: Array,
     accumulate: bool,
 ) -> None:
     """Run a tape for n samples.
@@ -31,6 +37,8 @@ def run(
     partials : array (shares - 1, size of target)
         Memory for the other shares' sums, 0 where the tape writes nothing; its length says how many shares there are, n
         at the most.
+    scratch : array (shares, size)
+        Room for transposed weights, of `workspace` elements.
     accumulate : bool
         Add to `target` what the tape's first instruction for a piece of it finds.
     """

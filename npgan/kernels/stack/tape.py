@@ -9,6 +9,9 @@ All arrays are pieces of a few flat vectors, so an instruction names an array by
 
 A tape is run for a range of samples, so one that writes only to `memory` can be divided at will. Parts of `target` are
 sums over samples: each thread has a partial sum of its own, and they are added in order at the end.
+
+A reader may want weights the other way round: `TURNED` says where, in a vector of each thread's own, there is room for
+those of a product with a transpose.
 """
 
 from enum import IntEnum
@@ -40,6 +43,7 @@ class Column(IntEnum):
     TRANSPOSED = 9
     AGAIN = 10  # add to what an earlier instruction of this tape wrote
     SLOPE = 11  # of the activation where x <= 0; the bits of a float64
+    TURNED = 12  # in scratch, where `transposed`
 
 
 WIDTH = len(Column)

@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING, Any
 from npgan._version import __version__
 
 if TYPE_CHECKING:
-    from npgan import backend, data, errors, game, gradcheck, layers, losses, network, optimizers, recipes, training
+    from npgan import (
+        backend,
+        data,
+        errors,
+        game,
+        gradcheck,
+        layers,
+        losses,
+        network,
+        optimizers,
+        penalties,
+        recipes,
+        study,
+        training,
+    )
     from npgan.backend import get_backend
     from npgan.data import open_dataset
     from npgan.losses import get_loss
@@ -42,8 +56,10 @@ __all__ = [
     "network",
     "open_dataset",
     "optimizers",
+    "penalties",
     "recipes",
     "resume",
+    "study",
     "train",
     "training",
 ]

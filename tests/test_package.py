@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -164,6 +165,16 @@ def test_everything_public_is_described(name):
             continue
         if inspect.isclass(value) or inspect.isfunction(value):
             assert value.__doc__, f"{name}.{key} has no docstring"
+
+
+def test_the_names_in_the_readme_are_there_after_import_npgan():
+    names = sorted(
+        set(re.findall(r"\bnpgan(?:\.[A-Za-z]\w*)+(?=[`(])", (ROOT.parent / "README.md").read_text(encoding="utf-8")))
+    )
+    assert {"npgan.train", "npgan.penalties.Penalized", "npgan.study"} <= set(names)
+    code = f"import npgan; [{', '.join(names)}]"  # a process of its own, where nobody has imported npgan's packages
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_public_name_exists():

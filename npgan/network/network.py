@@ -17,6 +17,7 @@ from npgan.network.flat import Layout
 from npgan.network.memory import Arena
 from npgan.network.passes import Pass
 from npgan.network.program import Program, trace
+from npgan.network.summary import summary
 
 _CHUNK = 256  # samples that __call__ runs at a time: enough to be fast, little enough to hold
 
@@ -334,29 +335,7 @@ class Network:
 
     def summary(self) -> str:
         """Return a table of the layers: place, kind, output of one sample, weights."""
-        counts: dict[str, int] = {}
-        for path, (start, stop) in self.layout.ranges().items():
-            place = path.rpartition("/")[0]
-            counts[place] = counts.get(place, 0) + stop - start
-        rows = [("layer", "", "output", "weights"), ("input", "", str(self.input_shape), "")]
-        for path, layer, shape in self.rows:
-            rows.append((path, repr(layer), str(shape), f"{counts[path]:,}" if path in counts else ""))
-        rows.append(("total", "", "", f"{self.size:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows
-        ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join(
-            [
-                f"{self.name}: {self.dtype.name} on {self.backend.name}",
-                lines[0],
-                rule,
-                *lines[1:-1],
-                rule,
-                lines[-1],
-            ]
-        )
+        return summary(self)
 
     def __repr__(self) -> str:
         return f"<Network {self.name}: {self.input_shape} -> {self.output_shape}, {self.size:,} weights>"

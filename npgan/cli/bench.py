@@ -49,7 +49,8 @@ def bench(
         BackendName, typer.Option("--backend", help="Where to compute.", rich_help_panel=COMPUTING)
     ] = BackendName.cpu,
     peers: Annotated[
-        bool, typer.Option("--peers/--no-peers", help="Time PyTorch, JAX and plain NumPy beside npgan.")
+        bool,
+        typer.Option("--peers/--no-peers", metavar="", help="Time PyTorch, JAX and plain NumPy beside npgan."),
     ] = True,
     json_file: Annotated[
         Path | None,

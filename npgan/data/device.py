@@ -83,7 +83,6 @@ class DeviceLoader:
         if self.resident:
             sampler = Sampler(dataset, batch, random, shuffle=shuffle, balanced=balanced)
             self._all = _upload_all(dataset, backend)
-            self._labels = None if dataset.classes is None else backend.empty((batch,), np.int64)
             self._uploads = _Uploads(backend, lambda cursor: (sampler.indices(cursor),))
         else:
             self._uploads = _Uploads(backend, self._host_batch)

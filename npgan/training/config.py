@@ -100,9 +100,9 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
-        _at_least(self, steps=1, batch=1, n_critic=1)
-        _at_least(self.log, every=1, samples_every=1, checkpoint_every=1, keep=1, samples=1)
-        _at_least(self.latent, size=1)
+        _from_1(self, "", "steps", "batch", "n_critic")
+        _from_1(self.log, "log.", "every", "samples_every", "checkpoint_every", "keep", "samples")
+        _from_1(self.latent, "latent.", "size")
         for name in ("generator", "discriminator"):
             player = getattr(self, name)
             for key in ("lr", "clip_norm", "clip_value", "clip_weights"):
@@ -119,10 +119,10 @@ class Config:
         return values
 
 
-def _at_least(config: Any, **least: int) -> None:
-    for name, low in least.items():
-        if getattr(config, name) < low:
-            raise ConfigError(f"{name} is {getattr(config, name)}, expected a whole number from {low}")
+def _from_1(table: Any, path: str, *names: str) -> None:
+    for name in names:
+        if getattr(table, name) < 1:
+            raise ConfigError(f"{path}{name} is {getattr(table, name)}, expected a whole number from 1")
 
 
 def _without_none(value: Any) -> Any:
@@ -189,7 +189,7 @@ _NAMES = {
     str: "a text",
     bool: "true or false",
     dict: "a table of settings",
-    list: "a list",
+    list: "a list of tables, [{key = value, ...}, ...]",
 }
 
 

@@ -61,7 +61,8 @@ def train(
         Updates of the generator, in all.
     seed : int, optional
         Of weights, latents, shuffling, augmentation and dropout.
-    backend : {"cpu", "gpu"}, optional
+    backend : {"cpu", "gpu", "gpu:tf32", "gpu:bf16"}, optional
+        Where to compute, and in what products are made on a GPU; by default the recipe's, which is the CPU.
     out : path, optional
         The run folder, which must not exist; by default ``runs/RECIPE-DATA``, with a number where that exists.
     settings : mapping, optional

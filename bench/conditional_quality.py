@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 
 import npgan
+from npgan.errors import ConfigError, NpganError
 
 
 def images(dataset, count):
@@ -37,6 +38,8 @@ def main(run_folder: str, data_dir: str, per_class: int = 500) -> None:
     from sklearn.neural_network import MLPClassifier
 
     run = npgan.Run(run_folder)
+    if run.sampler.classes is None:
+        raise ConfigError(f"{run_folder} is a run of {run.config.recipe}, which is told no class; expected one of cgan")
     name = run.config.data.name
     train = npgan.open_dataset(name, data_dir=data_dir)
     test = npgan.open_dataset(name, data_dir=data_dir, split="test")
@@ -60,4 +63,7 @@ def main(run_folder: str, data_dir: str, per_class: int = 500) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2], *(int(n) for n in sys.argv[3:4]))
+    try:
+        main(sys.argv[1], sys.argv[2], *(int(n) for n in sys.argv[3:4]))
+    except NpganError as error:
+        sys.exit(f"error: {error}")

@@ -211,6 +211,8 @@ def test_what_cannot_be_written_down():
     recording.computes_in(square)
     with pytest.raises(CannotRecordError, match="in float32 and in float64"):
         recording.computes_in(np.ones(2))
+    with pytest.raises(CannotRecordError, match="the loss has class weights"):
+        recorded(lambda step: step.backend.kernels.loss.linear(square, square, square[0], 1.0), square)
     for _ in range(256):
         recording.live(float)
     with pytest.raises(CannotRecordError, match="more than 256 numbers"):

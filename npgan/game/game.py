@@ -17,6 +17,8 @@ from npgan.network import Arena, Network, Pass
 from npgan.network.watch import raise_non_finite
 from npgan.penalties import GradientPenalty, Penalized
 
+_SMALL = 1 << 21  # bytes of a Pass: with more, what two of them keep does not stay in the caches of two cores
+
 
 @dataclass(frozen=True)
 class Latent:
@@ -114,6 +116,9 @@ class Game:
         self.on_real, self.on_fake = (
             D.new_pass(batch, order=order, arena=arena, name=name) for name in ("on_real", "on_fake")
         )
+        # A small stack takes both together: threads wait for each other half as often, and add their sums up once.
+        together = order == 1 and self.on_real.stacked and self.on_real.nbytes <= _SMALL
+        self.on_both = D.new_pass(2 * batch, arena=arena, name="on_both") if together else None
         # At one point both losses read the same scores of the fakes; in training D moves in between.
         self.shares = order == 2 and self.on_fake.repeatable
         if self.shares:
@@ -131,7 +136,8 @@ class Game:
 
     @cached_property
     def _dscore(self) -> Array:
-        return self.generator.backend.empty((self.batch, *self.discriminator.output_shape), self.generator.dtype)
+        n = self.batch if self.on_both is None else 2 * self.batch
+        return self.generator.backend.empty((n, *self.discriminator.output_shape), self.generator.dtype)
 
     @cached_property
     def _weights(self) -> Array:
@@ -178,14 +184,21 @@ class Game:
         A lazy penalty is charged in its turns, k-fold; with ``training=False`` it is charged always, once.
         """
         condition = self.given(self.discriminator, labels)
-        score = self.on_real.forward(x, condition, step=step, update_stats=training)
-        loss, dscore = self.term(self.loss.real, score, labels)
-        self.score_real = self._mean(score)
-        self.on_real.backward(dscore, dtheta=out, dx=False)
-        score = self._judge_fakes(self.on_fake, condition, step, training)
-        value, dscore = self.term(self.loss.fake, score, labels)
-        self.score_fake = self._mean(score)
-        self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
+        if self.on_both is None:
+            score = self.on_real.forward(x, condition, step=step, update_stats=training)
+            loss, dscore = self.term(self.loss.real, score, labels)
+            self.score_real = self._mean(score)
+            self.on_real.backward(dscore, dtheta=out, dx=False)
+            score = self._judge_fakes(self.on_fake, condition, step, training)
+            value, dscore = self.term(self.loss.fake, score, labels)
+            self.score_fake = self._mean(score)
+            self.dfake = self.on_fake.backward(dscore, dtheta=out, accumulate=True, dx=self.order == 2)
+        else:
+            score = self.on_both.forward((x, self.fake.y), condition, step=step)
+            loss, _ = self.term(self.loss.real, score[: self.batch], labels)
+            value, _ = self.term(self.loss.fake, score[self.batch :], labels, self.batch)
+            self.score_real, self.score_fake = self._mean(score[: self.batch]), self._mean(score[self.batch :])
+            self.on_both.backward(self._dscore, dtheta=out, dx=False)
         loss = loss + value
         due = [each for each in self.penalties if not training or each.due(step)]
         if due:
@@ -215,10 +228,10 @@ class Game:
         self._seen = self.discriminator.version
         return p.forward(self.fake.y, condition, step=step, update_stats=update_stats)
 
-    def term(self, term: Term, score: Array, labels: Array | None) -> tuple[Scalar, Array]:
-        """Return a term of the loss and its gradient by the score, which holds until the next one."""
-        value = term.value_and_gradient(self._dscore, score, self.weights(labels))
-        return value, self._dscore
+    def term(self, term: Term, score: Array, labels: Array | None, first: int = 0) -> tuple[Scalar, Array]:
+        """Return a term of the loss and its gradient by the score, which holds until the next one of that `first`."""
+        dscore = self._dscore[first : first + self.batch]
+        return term.value_and_gradient(dscore, score, self.weights(labels)), dscore
 
     def _mean(self, score: Array) -> Scalar:
         value: Scalar = self.discriminator.backend.kernels.reduce.mean(score)
@@ -243,7 +256,8 @@ class Game:
         return all(p.stacked for p in self._passes())
 
     def _passes(self) -> list[Pass]:
-        return [self.fake, self.on_real, self.on_fake, self.judge, *(each.on_points for each in self.penalties)]
+        passes = [self.on_real, self.on_fake] if self.on_both is None else [self.on_both]
+        return [self.fake, *passes, self.judge, *(each.on_points for each in self.penalties)]
 
     @contextmanager
     def checked(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from npgan.backend.base import Array
 from npgan.backend.recording import Step
 from npgan.backend.sizes import size_text
-from npgan.errors import ConfigError, NpganError, StalePassError
+from npgan.errors import ConfigError, NpganError, ShapeError, StalePassError
 from npgan.layers.base import Frame
 from npgan.network.checks import check_array, check_target, check_wishes
 from npgan.network.frames import Frames
@@ -82,14 +82,19 @@ class FirstOrder:
     # ---------------------------------------------------------------- first order
 
     def forward(
-        self, x: Array, condition: Array | None = None, *, step: Step = 0, update_stats: bool | None = None
+        self,
+        x: Array | tuple[Array, ...],
+        condition: Array | None = None,
+        *,
+        step: Step = 0,
+        update_stats: bool | None = None,
     ) -> Array:
         """Run the network.
 
         Parameters
         ----------
         x : array (batch, *input_shape)
-            Copied: it may change afterwards, and need not be contiguous.
+            Copied: it may change afterwards, and need not be contiguous. Or several, of equal size, that make one.
         condition : array (batch, *condition_shape), optional
             Labels, images, codes: wherever a layer reads the condition.
         step : int
@@ -281,10 +286,17 @@ class FirstOrder:
 
     # ---------------------------------------------------------------- checks
 
-    def _take(self, value: Value, blocks: dict[Value, Block], given: Array, what: str) -> None:
+    def _take(self, value: Value, blocks: dict[Value, Block], given: Array | tuple[Array, ...], what: str) -> None:
         """Copy what the user gave into the Pass."""
-        check_array(self, given, value.spec.shape, self._memory.dtype(value.spec), what)
-        self.network.backend.copy(self._frames.view(value, blocks), given)
+        parts = given if isinstance(given, tuple) else (given,)
+        if not parts or self.batch % len(parts):
+            raise ShapeError(
+                f"{self}: {what} is in {len(parts)} parts, which cannot make a batch of {self.batch} equally"
+            )
+        into, n = self._frames.view(value, blocks), self.batch // len(parts)
+        for i, part in enumerate(parts):
+            check_array(self, part, (n, *value.spec.shape[1:]), self._memory.dtype(value.spec), what)
+            self.network.backend.copy(into[n * i : n * (i + 1)], part)
 
     def _check_fresh(self) -> None:
         if self._ran == "nothing":

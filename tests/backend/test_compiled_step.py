@@ -71,9 +71,9 @@ def data(batch, dtype):
     return lambda turn: (np.roll(x, turn, axis=0) * x.dtype.type(1 - 0.01 * turn), None)
 
 
-def run(steps, given, count=6):
+def run(steps, given, count=6, first=3):
     found = []
-    for step in range(3, 3 + count):
+    for step in range(first, first + count):
         steps.step(step, given)
         steps.read()
         found += steps.known(wait=True)
@@ -106,12 +106,26 @@ CASES = [
     {"fresh_noise": True, "distribution": "uniform"},
     {"optimizer": "frozen"},
     {"optimizer": "adamw", "batch": 3000, "dtype": "float64", "width": 9},
+    {"batch": 800},  # too large for D to see real and fake at once
+    {"batch": 5000, "width": 8},  # the latents and their copies are divided too
+    {"batch": 5000, "width": 8, "distribution": "uniform"},
 ]
 
 
 @pytest.mark.parametrize("options", CASES, ids=str)
 def test_the_bits_are_those_of_the_step_as_it_is_written(options):
     assert same(options).reason is None
+
+
+def test_which_of_them_see_real_and_fake_at_once():
+    assert [make(batch=n)[0].game.on_both is None for n in (37, 800)] == [False, True]
+
+
+def test_steps_of_a_long_run():
+    (_, steps), (_, written) = make(), make(record=False)
+    given = data(37, "float32")
+    assert run(steps, given, first=1 << 20) == run(written, given, first=1 << 20)
+    assert steps.reason is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -197,6 +211,8 @@ def test_what_cannot_be_written_down():
     recording.computes_in(square)
     with pytest.raises(CannotRecordError, match="in float32 and in float64"):
         recording.computes_in(np.ones(2))
+    with pytest.raises(CannotRecordError, match="the loss has class weights"):
+        recorded(lambda step: step.backend.kernels.loss.linear(square, square, square[0], 1.0), square)
     for _ in range(256):
         recording.live(float)
     with pytest.raises(CannotRecordError, match="more than 256 numbers"):
@@ -218,11 +234,46 @@ def test_what_cannot_be_written_down():
     assert backend.recording is None
 
 
+def recorded(body, like):
+    """Write a step down, and run it."""
+    recording = CompiledStep(get_backend("cpu"))
+    recording.computes_in(like)
+    recording.record(lambda: body(recording))
+    return recording
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf, 3.0, 2.0, 1.0])
+def test_a_vector_is_scaled_where_its_norm_is_finite_and_large(norm):
+    optimizer = get_backend("cpu").kernels.optimizer
+    found, expected = np.full(5, 6.0), np.full(5, 6.0)
+    optimizer.limit(expected, norm, 2.0)
+    recorded(lambda step: step.backend.kernels.optimizer.limit(found, norm, 2.0), found).launch()
+    np.testing.assert_array_equal(found, expected)
+    assert (found[0] == 6.0) == (norm != 3.0)
+
+
+def test_what_was_bad_is_not_forgotten():
+    out, values = np.zeros(3), iter([1.0, math.inf, 2.0, math.nan, 3.0])
+
+    def body(step):
+        number = step.live(lambda: next(values))
+        step.backend.kernels.reduce.collect(out, [step.add(number, 0.5), number])
+
+    recording = recorded(body, out)
+    for bad in (0, 1, 1, 2, 2):
+        recording.launch()
+        assert out[0] == bad
+        if bad < 2 or out[2] != 3.0:
+            recording.prepare()
+    np.testing.assert_array_equal(out, [2, 3.5, 3.0])
+
+
 def test_norms_beyond_the_range_of_squares():
     backend = get_backend("cpu")
     for x in (
         np.full(9000, 1e200),
         np.full(9000, 1e-200),
+        np.full(9, 5e-324),
         np.array([np.inf, 1.0]),
         np.array([np.nan, 1.0]),
         np.zeros(3),

@@ -23,6 +23,7 @@ class Spy:
             ("on_real", game.on_real),
             ("on_fake", game.on_fake),
             ("judge", game.judge),
+            *([("on_both", game.on_both)] if game.on_both else []),
         ):
             self._wrap(p, "forward", f"{name}.forward")
             self._wrap(p, "backward", f"{name}.backward")
@@ -52,6 +53,15 @@ D_TURN = [
     "D.update",
 ]
 G_TURN = ["judge.forward", "judge.backward", "fake.backward", "G.clip", "G.update"]
+
+
+def test_a_small_stack_sees_real_and_fake_at_once(table):
+    made = table("relu")
+    rule = made.rule()
+    spy = Spy(made, rule)
+    rule.step(0, made.data)
+    both = ["noise", "fake.forward", "on_both.forward", "on_both.backward", "D.clip", "D.update"]
+    assert spy.events == [*both, *G_TURN]
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -206,7 +206,7 @@ def test_the_fakes_are_judged_once(table, monkeypatch):
         theta *= 1.5
     field.gradient("G")
     assert calls["forward"] == [*expected, "D.judge"]
-    alone = Game(made.G.clone(), made.D.clone(), made.loss, len(made.x)).on(made.x, made.z)
+    alone = Game(made.G.clone(), made.D.clone(), made.loss, len(made.x), order=2).on(made.x, made.z)
     np.testing.assert_array_equal(field.gradient(), alone.gradient())
 
 

@@ -51,6 +51,18 @@ def gradients(table):
     return loss_d, out[0], loss_g, out[1]
 
 
+@every_loss
+def test_real_and_fake_in_one_sweep(table, monkeypatch, loss):
+    together = table("relu", loss)
+    monkeypatch.setattr("npgan.game.game._SMALL", 0)
+    apart = table("relu", loss)
+    assert (together.game.on_both is None, apart.game.on_both is None) == (False, True)
+    for found, expected in zip(gradients(together), gradients(apart), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    for score in ("score_real", "score_fake"):
+        assert getattr(together.game, score) == pytest.approx(getattr(apart.game, score), rel=1e-13)
+
+
 def check_both(table, formulas):
     loss_d, gradient_d, loss_g, gradient_g = gradients(table)
     assert losses(table, formulas) == pytest.approx((loss_d, loss_g), rel=1e-12, abs=1e-12)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgan.errors import ConfigError, StalePassError
+from npgan.errors import ConfigError, DTypeError, ShapeError, StalePassError
 from npgan.layers import (
     BatchNorm,
     ConcatCondition,
@@ -162,6 +162,19 @@ def test_inputs_are_copied_and_not_changed(setup):
         np.testing.assert_array_equal(array, copy)
         assert not np.shares_memory(array, p.y)
         assert not np.shares_memory(array, dx)
+
+
+def test_an_input_of_several_parts():
+    network = Network([Dense(3), LeakyReLU()], (2,), dtype="float64")
+    p, x = network.new_pass(6), np.random.default_rng(0).normal(size=(6, 2))
+    expected = p.forward(x).copy()
+    for count in (1, 2, 3):
+        np.testing.assert_array_equal(p.forward(tuple(np.split(x, count))), expected)
+    for parts in ((x, x), (x[:3], x[:2]), tuple(np.split(x, 2))[:1], (x[:1],) * 4, ()):
+        with pytest.raises(ShapeError, match=r"no broadcasting here|cannot make a batch of 6 equally"):
+            p.forward(parts)
+    with pytest.raises(DTypeError, match="float32, expected float64"):
+        p.forward((x[:3], x[:3].astype(np.float32)))
 
 
 def test_any_memory_layout_will_do(setup):

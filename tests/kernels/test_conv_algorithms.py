@@ -24,6 +24,7 @@ from npgan.kernels.conv import (
 from npgan.kernels.conv.separable import matrix
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
+from npgan.kernels.conv.transforms import turn
 
 SCHEMES = [Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(4, 3, 2)]  # a kernel takes seconds to compile; LAYERS have others
 BOUND = {"blocks": 1 << 30, "panels": 0}
@@ -212,6 +213,22 @@ def test_rounding_is_near_that_of_columns(layer, by, monkeypatch):
     for name, ours, theirs, right in zip(GRADIENTS, found, problem.columns(), problem.expected(), strict=True):
         error, limit = (np.linalg.norm(each - right) for each in (ours, theirs))
         assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
+
+
+@given(
+    taps=st.integers(1, 3),
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    data=st.data(),
+)
+def test_turning_a_weight_exchanges_its_channels(taps, channels, dtype, data):
+    w = np.arange(taps * channels[0] * channels[1]).astype(dtype).reshape(taps, *channels)
+    start, stop = sorted(data.draw(st.tuples(st.integers(0, taps), st.integers(0, taps))))
+    turned = np.full((taps, channels[1], channels[0]), -1, dtype)
+    turn(start, stop, turned, w)
+    expected = np.full_like(turned, -1)
+    expected[start:stop] = w[start:stop].swapaxes(1, 2)
+    np.testing.assert_array_equal(turned, expected)
 
 
 @pytest.mark.parametrize(("m", "r", "outputs"), [(m, r, outputs) for m, r in POINTS for outputs in range(1, m + 1)])

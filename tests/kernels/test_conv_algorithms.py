@@ -29,6 +29,7 @@ from npgan.kernels.conv import (
 from npgan.kernels.conv.separable import matrix
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
+from npgan.kernels.conv.transforms import turn
 
 SCHEMES = [Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(4, 3, 2)]  # a kernel takes seconds to compile; LAYERS have others
 BOUND = {"blocks": 1 << 30, "panels": 0}
@@ -150,29 +151,34 @@ def test_winograd_is_the_reference(scheme, data, threads, points, by):
         close(with_threads(threads, problem, lambda p: p.winograd(scheme)), problem.expected())
 
 
+# Kernel, stride and few channels, for each of which one is compiled: phases with as many taps, with fewer, with none
+FEW = [((4, 4), (2, 2), 1), ((4, 4), (2, 2), 3), ((5, 3), (2, 1), 2), ((1, 2), (3, 1), 4), ((3, 5), (1, 3), 1)]
+
+
 @given(
     data=st.data(),
-    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    channels=st.tuples(st.integers(1, 4), st.sampled_from([16, 32, 48, 64])),
+    few=st.sampled_from(FEW),
+    many=st.sampled_from([16, 48, 64]),
     threads=st.sampled_from([1, 2, 3]),
 )
 @settings(max_examples=40)
-def test_direct_is_the_reference_where_few_channels_go_in(data, kernel, stride, channels, threads):
-    problem = draw_problem(data.draw, kernel, stride, channels, least=(4, 3))
+def test_direct_is_the_reference_where_few_channels_go_in(data, few, many, threads):
+    kernel, stride, channels = few
+    problem = draw_problem(data.draw, kernel, stride, (channels, many), least=(4, 3))
     assert direct.suits(*problem.shapes, stride, (1, 1))
     close(with_threads(threads, problem, Problem.direct), problem.expected())
 
 
 @given(
     data=st.data(),
-    kernel=st.tuples(st.integers(2, 5), st.integers(2, 5)),
-    channels=st.tuples(st.sampled_from([16, 32, 48, 64]), st.integers(1, 4)),
+    few=st.sampled_from([((3, 3), 1), ((2, 5), 3), ((4, 3), 4)]),
+    many=st.sampled_from([16, 48, 64]),
     threads=st.sampled_from([1, 2, 3]),
 )
-@settings(max_examples=40)
-def test_direct_is_the_reference_where_few_channels_come_out(data, kernel, channels, threads):
-    problem = draw_problem(data.draw, kernel, (1, 1), channels, least=(4, 3))
+@settings(max_examples=30)
+def test_direct_is_the_reference_where_few_channels_come_out(data, few, many, threads):
+    kernel, channels = few
+    problem = draw_problem(data.draw, kernel, (1, 1), (many, channels), least=(4, 3))
     assume(direct.suits(*problem.shapes, (1, 1), (1, 1)))  # not so where padding makes most of the windows
     close(with_threads(threads, problem, Problem.direct), problem.expected())
 
@@ -196,6 +202,7 @@ LAYERS = {
     "dcgan 64, second": (2, (64, 128), (32, 32), (4, 4), (2, 2)),
     "dcgan 64, third": (2, (128, 256), (16, 16), (4, 4), (2, 2)),
     "dcgan 64, fourth": (3, (256, 512), (8, 8), (4, 4), (2, 2)),
+    "48 channels, 14": (4, (48, 48), (14, 14), (4, 4), (2, 2)),  # three vectors
     "5/2, 14": (4, (64, 128), (14, 14), (5, 5), (2, 2)),
     "5/2, 16": (4, (64, 128), (15, 16), (5, 5), (2, 2)),
     "upsample, 14": (2, (128, 128), (14, 14), (3, 3), (1, 1)),
@@ -216,6 +223,22 @@ def test_rounding_is_near_that_of_columns(layer, by, monkeypatch):
     for name, ours, theirs, right in zip(GRADIENTS, found, problem.columns(), problem.expected(), strict=True):
         error, limit = (np.linalg.norm(each - right) for each in (ours, theirs))
         assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
+
+
+@given(
+    taps=st.integers(1, 3),
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    data=st.data(),
+)
+def test_turning_a_weight_exchanges_its_channels(taps, channels, dtype, data):
+    w = np.arange(taps * channels[0] * channels[1]).astype(dtype).reshape(taps, *channels)
+    start, stop = sorted(data.draw(st.tuples(st.integers(0, taps), st.integers(0, taps))))
+    turned = np.full((taps, channels[1], channels[0]), -1, dtype)
+    turn(start, stop, turned, w)
+    expected = np.full_like(turned, -1)
+    expected[start:stop] = w[start:stop].swapaxes(1, 2)
+    np.testing.assert_array_equal(turned, expected)
 
 
 @pytest.mark.parametrize(("m", "r", "outputs"), [(m, r, outputs) for m, r in POINTS for outputs in range(1, m + 1)])

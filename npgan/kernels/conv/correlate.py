@@ -20,10 +20,9 @@ from npgan.kernels.conv.windows import Pads, Pair
 _PIXELS = 128  # of features in a part of a sum: few enough to stay in the nearest cache while the taps take turns
 
 
-@lru_cache(maxsize=8)
-def _kernel(vectors: int) -> Any:
-    """Compile it for blocks of so many vectors."""
-    rows = BLOCKS[vectors]
+@lru_cache(maxsize=16)
+def _kernel(vectors: int, rows: int) -> Any:
+    """Compile it for blocks of so many vectors and rows."""
 
     @kernel
     def correlate(start, stop, share, dws, padded, image, features, pixels, terms, size, top, left, step, taps):
@@ -42,6 +41,12 @@ def _kernel(vectors: int) -> Any:
                         )  # fmt: skip
 
     return correlate
+
+
+def _rows(vectors: int, taps: int) -> int:
+    """Return the rows of blocks that have the fewest beyond the last tap, and are not small."""
+    most = BLOCKS[vectors]
+    return min(range(most, most // 2, -1), key=lambda rows: -(-taps // rows) * rows)
 
 
 @kernel
@@ -71,7 +76,7 @@ def correlate(
     padded, sums, straight = arrays(scratch, shapes(dw.shape, features.shape, stride, padding))
     vectors, taps = vectors_of(many, dw.dtype), prod(dw.shape[:3])
     count = over_shares(
-        _kernel(vectors),
+        _kernel(vectors, _rows(vectors, taps)),
         n,
         features.size * taps // 32,
         sums,

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from npgan.kernels.conv.vectors import FLAGS, WIDE, ask, data, lanes, number
 
-BLOCKS = {4: 6, 3: 8, 2: 10, 1: 10} if WIDE else {2: 5, 1: 8}
+BLOCKS = {4: 6, 3: 7, 2: 10, 1: 8} if WIDE else {2: 5, 1: 8}
 """Rows of a block by its vectors: sums enough to hide a multiply-add's latency, and few enough for the registers."""
 
 MORE = max(BLOCKS.values())
@@ -52,7 +52,7 @@ def outer(
         1 to add to C, 0 to overwrite it.
     soon : array or None
         Memory that is asked for meanwhile, a line for each term, and the block of C before: `soon_at` is its first
-        element, `soon_table` has the offsets, from number `term` on.
+        element, `soon_table` has the offsets.
     """
     if not all(isinstance(each, types.IntegerLiteral) for each in (rows, vectors)):
         raise TypingError("rows and vectors must be literal")

@@ -17,6 +17,7 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.conv.exchange import exchange
 from npgan.kernels.conv.finish import finish
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
@@ -92,7 +93,7 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
     ):  # fmt: skip
         # c (rows, points, columns) = a (rows, points, terms of all phases) · U of w (taps, I, O), taps (phases, r²)
         # Or, `turned`, of w exchanged to (taps, O, I), in `turns`; then it is c that has phases, each at its c_phase.
-        channels, o, u, exchanged = w.shape[1], w.shape[2], us[share], turns[share]
+        channels, o, u, exchanged, flat = w.shape[1], w.shape[2], us[share], turns[share], w.reshape(w.size)
         many = channels if turned else o
         of_a_phase, phases = (many + width - 1) // width, 1 if turned else taps.shape[0]
         for panel in range(start, stop):
@@ -106,13 +107,8 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
                         place = places[tap]
                         if place < 0:
                             continue
-                        source = w[place // (o * width), first : first + count]
-                        for block in range(0, count, 16):
-                            rows_of_w = source[block : block + 16]
-                            for j in range(o):
-                                into = exchanged[place + j * width + block :]
-                                for lane in range(rows_of_w.shape[0]):
-                                    into[lane] = rows_of_w[lane, j]
+                        tap_of_w = (place // (o * width) * channels + first) * o
+                        exchange(exchanged, place, width, flat, tap_of_w, o, count, o)
                     for j in range(o):
                         separable(G, count, u, j * width, planes, None, exchanged, j * width, places)
                 else:

@@ -153,7 +153,7 @@ def _kernel(vectors: int, taps: int, sh: int, line: int) -> Any:
                     for v in range(0, width, step):
                         outer(
                             rows, vectors, p, at * width + v, width, features[n], 0, pixels, at, terms, k, size, b,
-                            k * width + v, width, k, features[n], (at + rows) * o, ahead,
+                            k * width + v, width, k, features[n], (at + rows) * o + k * _LINE, ahead,
                         )  # fmt: skip
             for i in range(counts[0]):
                 for j in range(counts[1]):
@@ -209,7 +209,7 @@ def scatter(
         slope,
         steps(features.shape[1] * features.shape[2], many),
         steps(many, 1),
-        steps(many, _LINE),
+        steps(_TERMS, _LINE),
         plan.sources,
         plan.counts,
         *plan.before,

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from npgan.backend.compile import kernel
+from npgan.kernels.conv.exchange import exchange
 from npgan.kernels.conv.separable import separable
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.windows import Pair
@@ -54,10 +55,7 @@ def of_weight(scheme: Scheme) -> Any:
 @kernel
 def turn(start, stop, turned, w):
     """Exchange channels: w (taps, I, O) -> turned (taps, O, I), the taps [start, stop)."""
+    into, source = turned.reshape(turned.size), w.reshape(w.size)
+    few, many = w.shape[1:]
     for t in range(start, stop):
-        for first in range(0, w.shape[1], 16):
-            rows = w[t, first : first + 16]
-            for o in range(w.shape[2]):
-                into = turned[t, o, first : first + 16]
-                for c in range(into.size):
-                    into[c] = rows[c, o]
+        exchange(into, t * few * many, few, source, t * few * many, many, few, many)

@@ -51,8 +51,8 @@ class Bilinear(Layer):
         self._adjoint_w(f, dw, dy, x, accumulate)
         self._adjoint_x(f, dx, dy, w)
 
-    def _plan(self, x: Shape, y: Shape, weight: Shape, workspace: int) -> Plan:
-        """Return the plan; `workspace` is the scratch of a product, in elements."""
+    def _plan(self, x: Shape, y: Shape, weight: Shape, workspace: int, measured: int = 0) -> Plan:
+        """Return the plan: `workspace` elements of scratch for a product, a sample of y measured in so many blocks."""
         parameters = {"weight": Parameter(weight, self.init)}
         if self.bias:
             parameters["bias"] = Parameter(y[-1:], Zeros())
@@ -62,6 +62,7 @@ class Bilinear(Layer):
             keeps={"x"},
             scratch={"product": Spec((workspace,))},
             rscratch={"ry": Spec(y), "rdx": Spec(x)},
+            moments=Spec((2, y[0], measured, y[-1]), "float64") if measured else None,
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102

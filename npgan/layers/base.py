@@ -116,10 +116,8 @@ class Frame:
     recording : bool
         The step is being recorded: nobody may look at what an array holds.
     slope : float or None
-        Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
-        Always None for a layer that does not say that it `bends`, and in the R-maps.
-    dz : Array
-        With a slope, memory for the gradient of what the activation is done to.
+        Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's, and
+        `backward` may write to dy. Always None for a layer that does not say that it `bends`, and in the R-maps.
     moments : Array or None
         Means and squares (2, N, blocks, C) of what `forward` makes, with its activation, by blocks of each sample's
         rows: written by what has them in its plan, read, of x, by a layer that `measures`. None in the R-maps.
@@ -153,7 +151,6 @@ class Frame:
     update_stats: bool
     recording: bool = False
     slope: float | None
-    dz: Array
     moments: Array | None
     uniform: Callable[[Array], Array]
 

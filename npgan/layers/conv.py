@@ -79,7 +79,7 @@ class Conv2d(_Convolution):
         y = (n, *window_counts((h, w), self._reach(), self.stride, geometry[1]), self.channels)
         weight = (*self.kernel, channels, self.channels)
         shapes = (x.shape, weight, y, *geometry)
-        return self._plan(x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=False))
+        return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=False))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape))
@@ -170,7 +170,7 @@ class ConvTranspose2d(_Convolution):
         y = (n, *self._output(h, w), self.channels)
         weight = (*self.kernel, self.channels, channels)
         shapes = (y, weight, x.shape, *self._geometry(y))
-        return self._plan(x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=True))
+        return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=True))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape))

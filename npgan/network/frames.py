@@ -63,7 +63,7 @@ class Frames:
             self.paired[i] = f = copy(self.each[i])
             f.slope, f.y = slope, self.each[i + 1].y
             if p.order:
-                f.dz, f.dy = f.dy, self.each[i + 1].dy
+                f.dy = self.each[i + 1].dy
         for i, reader in plan.measured.items():
             moments = self._arrays[memory.moments[i]]
             for end in (i, reader):

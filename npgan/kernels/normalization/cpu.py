@@ -15,6 +15,7 @@ from npgan.backend.threads import over_samples
 from npgan.kernels.moments import blocks
 from npgan.kernels.normalization import cpu_channels as channels
 from npgan.kernels.normalization import cpu_rows as rows
+from npgan.kernels.width import width
 
 
 def workspace(x: Shape) -> int:
@@ -23,7 +24,7 @@ def workspace(x: Shape) -> int:
     And factors of each channel, again and again. Or two sums for each element of a row.
     """
     g, r, c = x
-    return max(2 * g * c + _parts(x) + channels.FACTORS * g * channels.width(c), 2 * r if c == 1 else 0)
+    return max(2 * g * c + _parts(x) + channels.FACTORS * g * width(c), 2 * r if c == 1 else 0)
 
 
 def rworkspace(x: Shape) -> int:
@@ -72,7 +73,7 @@ def _factors(
 ) -> Array:
     """x (G, R, C), scratch of float64 -> factors (5, G, width)."""
     g, r, c = x.shape
-    count = channels.FACTORS * g * channels.width(c)
+    count = channels.FACTORS * g * width(c)
     factors = scratch.view(x.dtype)[:count].reshape(channels.FACTORS, g, -1)
     over_samples(channels.spread, mean.size, count, factors, mean, inv_std, gain, bias, sums, r)
     return factors
@@ -81,7 +82,7 @@ def _factors(
 def _pieces(x: Array) -> int:
     """Return into how many pieces as wide as the factors x (G, R, C) is divided."""
     g, r, c = x.shape
-    return int(g * -(-r * c // channels.width(c)))
+    return int(g * -(-r * c // width(c)))
 
 
 def statistics(mean: Array, var: Array, scratch: Array, x: Array, moments: Array | None = None) -> None:

@@ -1,7 +1,7 @@
 """Normalisation of channels, compiled: x (M, C), M = G R, its elements read one after the other.
 
-What is done to each element is v (x - mean) + w, and factors are laid out for a few hundred elements of a group at a
-time (see `spread`): the inner loop runs along them, since a loop along a few channels is over before it is fast.
+What is done to each element is v (x - mean) + w, and factors are laid out for as many elements of a group as an inner
+loop runs along (`npgan.kernels.width`), by `spread`.
 """
 
 import numpy as np
@@ -10,14 +10,8 @@ from npgan.backend.compile import kernel
 from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.moments import BLOCK, measure_block
 
-_WIDTH = 256  # elements of an inner loop, about
 FACTORS = 5
 """Of each channel: mean, what x - mean is multiplied by in y, and what is added; the same two for x - mean in dx."""
-
-
-def width(channels: int) -> int:
-    """Return the elements of an inner loop: whole rows."""
-    return channels * max(1, _WIDTH // channels)
 
 
 @kernel

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from npgan.backend.compiled_step import Cell, CompiledStep
     from npgan.kernels import Kernels
 
-_PLANNING = ("workspace", "shares")  # these compute nothing
+_PLANNING = ("workspace", "shares", "measured")  # these compute nothing
 _SHORT = 4096  # elements of a vector that one thread is done with before another has begun
 
 

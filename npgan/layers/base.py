@@ -69,6 +69,8 @@ class Plan:
         Working memory of a single map; holds nothing between two of them.
     rscratch : mapping of str to Spec
         More of it for the R-maps.
+    moments : Spec, optional
+        Of the output, which `forward`, if it `bends`, finds where it is asked to: see `Frame.moments`.
     """
 
     y: Spec
@@ -78,6 +80,7 @@ class Plan:
     saved: Mapping[str, Spec] = field(default_factory=dict)
     scratch: Mapping[str, Spec] = field(default_factory=dict)
     rscratch: Mapping[str, Spec] = field(default_factory=dict)
+    moments: Spec | None = None
 
 
 class Frame:
@@ -113,10 +116,11 @@ class Frame:
     recording : bool
         The step is being recorded: nobody may look at what an array holds.
     slope : float or None
-        Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's.
-        Always None for a layer that does not say that it `bends`, and in the R-maps.
-    dz : Array
-        With a slope, memory for the gradient of what the activation is done to.
+        Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's, and
+        `backward` may write to dy. Always None for a layer that does not say that it `bends`, and in the R-maps.
+    moments : Array or None
+        Means and squares (2, N, blocks, C) of what `forward` makes, with its activation, by blocks of each sample's
+        rows: written by what has them in its plan, read, of x, by a layer that `measures`. None in the R-maps.
     uniform : callable
         ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
     """
@@ -147,7 +151,7 @@ class Frame:
     update_stats: bool
     recording: bool = False
     slope: float | None
-    dz: Array
+    moments: Array | None
     uniform: Callable[[Array], Array]
 
 
@@ -165,7 +169,11 @@ class Layer(ABC):
         The R-maps take None for an rx or rdy that is zero; otherwise they are given zeros.
     bends : bool
         `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`. A
-        subclass with a `forward` or `backward` of its own has to say so again.
+        subclass with a `forward` or `backward` of its own has to say this, and the next two, again.
+    measures : bool
+        `forward` takes moments of x from `Frame.moments` where they are not None, in training.
+    overwrites : bool
+        `backward` may be given dx and dy in one place.
     draws : bool
         In training `forward` draws random numbers, which are other ones in each Pass.
     """
@@ -174,12 +182,15 @@ class Layer(ABC):
     curved: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
     bends: ClassVar[bool] = False
+    measures: ClassVar[bool] = False
+    overwrites: ClassVar[bool] = False
     draws: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if {"forward", "backward"} & vars(cls).keys() and "bends" not in vars(cls):
-            cls.bends = False
+        if {"forward", "backward"} & vars(cls).keys():
+            for name in {"bends", "measures", "overwrites"} - vars(cls).keys():
+                setattr(cls, name, False)
 
     @abstractmethod
     def plan(self, x: Spec, k: Kernels) -> Plan:

@@ -12,8 +12,10 @@ being linear in each argument too, the product rule gives
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 
 from npgan.backend.base import Array, Shape
+from npgan.kernels import Kernels
 from npgan.layers.base import Frame, Initializer, Layer, Parameter, Plan, Spec
 from npgan.layers.initializers import Zeros
 
@@ -51,17 +53,20 @@ class Bilinear(Layer):
         self._adjoint_w(f, dw, dy, x, accumulate)
         self._adjoint_x(f, dx, dy, w)
 
-    def _plan(self, x: Shape, y: Shape, weight: Shape, workspace: int) -> Plan:
-        """Return the plan; `workspace` is the scratch of a product, in elements."""
+    def _plan(self, k: Kernels, x: Shape, y: Shape, weight: Shape, workspace: int, measured: int = 0) -> Plan:
+        """Return the plan: `workspace` elements of scratch for a product, a sample of y measured in so many blocks."""
         parameters = {"weight": Parameter(weight, self.init)}
+        scratch = {"product": Spec((workspace,))}
         if self.bias:
             parameters["bias"] = Parameter(y[-1:], Zeros())
+            scratch["sums"] = Spec((k.bias.workspace(prod(y[:-1]), y[-1]),), "float64")
         return Plan(
             y=Spec(y),
             parameters=parameters,
             keeps={"x"},
-            scratch={"product": Spec((workspace,))},
+            scratch=scratch,
             rscratch={"ry": Spec(y), "rdx": Spec(x)},
+            moments=Spec((2, y[0], measured, y[-1]), "float64") if measured else None,
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102
@@ -69,11 +74,10 @@ class Bilinear(Layer):
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         dy, db = f.dy, None if f.dw is None else f.dw.get("bias")
-        if f.slope is not None:
-            dy = f.dz
-            f.k.bias.unbend(rows(dy), db, rows(f.dy), rows(f.y), f.slope, f.accumulate)
+        if f.slope is not None:  # dy becomes the gradient of what the activation was done to
+            f.k.bias.unbend(rows(dy), db, f.scratch.get("sums"), rows(dy), rows(f.y), f.slope, f.accumulate)
         elif db is not None:
-            f.k.bias.backward(db, rows(dy), f.accumulate)
+            f.k.bias.backward(db, f.scratch["sums"], rows(dy), f.accumulate)
         if f.dw is not None and f.dx is not None:
             self._adjoints(f, f.dx, f.dw["weight"], dy, f.x, f.w["weight"], f.accumulate)
         elif f.dw is not None:
@@ -116,7 +120,7 @@ class Bilinear(Layer):
             rdw["weight"][...] = 0
         if self.bias:
             if f.rdy is not None:
-                f.k.bias.backward(rdw["bias"], rows(f.rdy), f.accumulate)
+                f.k.bias.backward(rdw["bias"], f.scratch["sums"], rows(f.rdy), f.accumulate)
             elif not f.accumulate:
                 rdw["bias"][...] = 0
 

@@ -78,13 +78,14 @@ class Conv2d(_Convolution):
         geometry = self._geometry(x.shape)
         y = (n, *window_counts((h, w), self._reach(), self.stride, geometry[1]), self.channels)
         weight = (*self.kernel, channels, self.channels)
-        return self._plan(x.shape, y, weight, k.conv.workspace(x.shape, weight, y, *geometry))
+        shapes = (x.shape, weight, y, *geometry)
+        return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=False))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape))
 
     def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
-        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), b, slope)
+        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), b, slope, f.moments)
 
     def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
         f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape))
@@ -168,13 +169,14 @@ class ConvTranspose2d(_Convolution):
         n, h, w, channels = check_images(x)
         y = (n, *self._output(h, w), self.channels)
         weight = (*self.kernel, self.channels, channels)
-        return self._plan(x.shape, y, weight, k.conv.workspace(y, weight, x.shape, *self._geometry(y)))
+        shapes = (y, weight, x.shape, *self._geometry(y))
+        return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=True))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape))
 
     def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
-        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), b, slope)
+        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), b, slope, f.moments)
 
     def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
         f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape))

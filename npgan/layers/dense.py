@@ -37,7 +37,7 @@ class Dense(Bilinear):
             raise ShapeError(f"x is {x.dtype} {x.shape}, expected real features on the last axis: (N, ..., I)")
         weight = (x.shape[-1], self.units)
         matrix = (int(np.prod(x.shape[:-1])), x.shape[-1])
-        return self._plan(x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(matrix, weight))
+        return self._plan(k, x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(matrix, weight))
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
         f.k.dense.forward(rows(y), rows(x), w)

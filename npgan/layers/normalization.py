@@ -63,7 +63,8 @@ class Normalization(Layer):
         self._statistics(f, x, f.saved["mean"], inv_std)  # the variance is made where inv_std will lie
         f.k.normalization.settle(inv_std, f.saved["mean"], self.eps, *self._running(f, x.shape[1]))
         gain, bias = self._affine(f.w)
-        f.k.normalization.normalize(f.y.reshape(view), x, f.saved["mean"], inv_std, gain, bias, f.slope)
+        y, mean = f.y.reshape(view), f.saved["mean"]
+        f.k.normalization.normalize(y, f.scratch["sums"], x, mean, inv_std, gain, bias, f.slope)
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         view = self._view(f.x.shape)
@@ -120,7 +121,7 @@ class Normalization(Layer):
 
     def _statistics(self, f: Frame, x: Array, mean: Array, var: Array) -> None:
         """Write mean and var (G, C) of x (G, R, C)."""
-        f.k.normalization.statistics(mean, var, f.scratch["sums"], x)
+        f.k.normalization.statistics(mean, var, f.scratch["sums"], x, f.moments)
 
     def _running(self, f: Frame, r: int) -> tuple[Any, ...]:
         """Return what the kernel takes to update running statistics, from r values a channel; nothing for none."""
@@ -162,7 +163,7 @@ class BatchNorm(Normalization):
         In `forward`: training on one value per channel, whose variance is 0 whatever it is.
     """
 
-    bends = True
+    bends = measures = overwrites = True
 
     def __init__(
         self, momentum: float = 0.1, eps: float = 1e-5, *, affine: bool = True, gain_init: Initializer | None = None
@@ -228,7 +229,7 @@ class InstanceNorm(Normalization):
         By default 1.
     """
 
-    bends = True
+    bends = measures = overwrites = True
 
     def __init__(self, eps: float = 1e-5, *, affine: bool = False, gain_init: Initializer | None = None) -> None:
         super().__init__(eps, affine, gain_init)

@@ -49,6 +49,7 @@ class FirstOrder:
             network,
             str(self),
             batch,
+            train=train,
             order=order,
             keep=keep,
             fuse=fuse,

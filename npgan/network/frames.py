@@ -24,7 +24,7 @@ class Frames:
     each : list of Frame
         Of each operation.
     paired : list of Frame
-        The same, but where an operation does the activation after it.
+        The same, but where an operation does the activation after it, or finds moments or reads them.
     scratch : list of tuple of dict of str to array
         Of each operation and each of its maps.
     flat : array
@@ -54,7 +54,7 @@ class Frames:
             f.w, f.state = network.weights_of(path), network.state_of(path)
             f.dw = f.rw = f.rdw = f.dx = f.rx = f.rdx = f.rdy = None
             f.dxs = f.rxs = f.rdxs = (None,) * len(op.inputs)
-            f.train, f.slope = p.train, None
+            f.train, f.slope, f.moments = p.train, None, None
             f.uniform = _Uniform(p, f"{network.name}/{path}")
             self.each.append(f)
             self.scratch.append(tuple({name: self._arrays[b] for name, b in each.items()} for each in scratch))
@@ -63,7 +63,12 @@ class Frames:
             self.paired[i] = f = copy(self.each[i])
             f.slope, f.y = slope, self.each[i + 1].y
             if p.order:
-                f.dz, f.dy = f.dy, self.each[i + 1].dy
+                f.dy = self.each[i + 1].dy
+        for i, reader in plan.measured.items():
+            moments = self._arrays[memory.moments[i]]
+            for end in (i, reader):
+                self.paired[end] = f = copy(self.paired[end])
+                f.moments = moments
 
     def view(self, value: Value, blocks: dict[Value, Block]) -> Array:
         """Return the array of a value, in its shape, out of `Memory.values`, `Memory.gradients` and so on."""

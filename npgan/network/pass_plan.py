@@ -10,7 +10,7 @@ from npgan.network.checks import check_options, check_second_order
 from npgan.network.memory import Block, pack
 from npgan.network.planning import Memory, Wishes
 from npgan.network.program import Program, Value
-from npgan.network.stacks import Stacks, find_pairs, find_stacks, slots
+from npgan.network.stacks import Stacks, find_measured, find_pairs, find_stacks, slots
 from npgan.network.tapes import Tape
 from npgan.network.turns import Turn, backward_turns, rbackward_turns, unknown_gradients
 
@@ -39,6 +39,8 @@ class PassPlan:
         Where the last block ends.
     pairs : dict of int to float
         The operations that do the activation after them in the same call, and its slope.
+    measured : dict of int to int
+        The operations that find moments of what they make, and those that read them.
     forward : list of (int or Tape)
         The sweep of `Pass.forward`: operations by number, and tapes.
     """
@@ -49,6 +51,7 @@ class PassPlan:
         where: str,
         batch: int,
         *,
+        train: bool,
         order: int,
         keep: str,
         fuse: bool,
@@ -64,10 +67,12 @@ class PassPlan:
         fuse = fuse and keep != "all" and network.backend.fuses
         runs = find_stacks(self.program) if fuse else []
         self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
+        self.measured = find_measured(self.program, self.pairs) if fuse and order < 2 and train else {}
+        overwriting = {i for i in self.pairs if self.ops[i].layer.overwrites}
         calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
         shared = None if twin is None else twin.memory
         when = slots(self.program, calls)
-        self.memory: Memory = Memory(self.program, network.dtype, order, keep, when, shared)
+        self.memory: Memory = Memory(self.program, network.dtype, order, keep, when, self.measured, overwriting, shared)
         own, around = self.memory.to_place(around)
         self.nbytes = pack(own, self.memory.held(), around)
         self._stacks = Stacks(network, self.program, self.memory, runs)

@@ -8,7 +8,7 @@ read, and blocks that never live together share memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,17 @@ class Memory:
         Of each operation.
     scratch : list of tuple of dict of str to Block
         Of each operation and each of its maps, in the order of their times.
+    moments : dict of int to Block
+        Of what an operation makes, by its number.
+
+    Parameters
+    ----------
+    slots : sequence of int
+        When each operation runs.
+    measured : mapping of int to int
+        The operations that find moments, and those that read them.
+    overwriting : collection of int
+        Operations whose gradient goes, if nothing is there before it, where that of the operation behind them was.
     twin : Memory, optional
         Another Pass's, whose `values`, `saved` and `rvalues` are this one's too.
     """
@@ -71,9 +82,12 @@ class Memory:
         order: int,
         keep: str,
         slots: Sequence[int],
+        measured: Mapping[int, int],
+        overwriting: Collection[int],
         twin: Memory | None = None,
     ) -> None:
         self._program, self._dtype, self._order, self._slots = program, dtype, order, slots
+        self._overwriting = overwriting
         self.flow = Flow(program)
         self.values: dict[Value, Block] = {}
         self.gradients: dict[Value, Block] = {}
@@ -83,6 +97,11 @@ class Memory:
         self.rpartial: dict[tuple[Op, int], Block] = {}
         self.saved: list[dict[str, Block]] = []
         self.scratch: list[tuple[dict[str, Block], ...]] = []
+        self.moments = {
+            i: self._block(spec, slots[i], slots[reader])
+            for i, reader in measured.items()
+            if (spec := program.ops[i].plan.moments) is not None
+        }
         self._pause = n = len(set(slots))
         self._border = [v for v in (program.input, program.condition, program.output.root) if v is not None]
         self._plan_scratch(n)
@@ -107,10 +126,11 @@ class Memory:
 
     def blocks(self) -> list[Block]:
         """Return all of them."""
-        groups: list[Mapping[Any, Block]] = [self.values, self.gradients, self.partial]
+        groups: list[Mapping[Any, Block]] = [self.values, self.gradients, self.partial, self.moments]
         groups += [self.rvalues, self.rgradients, self.rpartial]
         groups += [scratch for maps in self.scratch for scratch in maps]
-        return [*(block for group in groups for block in group.values()), *self._saved_blocks()]
+        found = [*(block for group in groups for block in group.values()), *self._saved_blocks()]
+        return list(dict.fromkeys(found))  # two gradients may be in one
 
     def to_place(self, around: Iterable[Block]) -> tuple[list[Block], list[Block]]:
         """Return the blocks that have no place yet, and what they must leave alone: `around`, and all of the twin's."""
@@ -185,7 +205,9 @@ class Memory:
                     continue
                 spec = Spec(x.root.spec.shape, real.dtype)
                 if x.root not in gradients:
-                    gradients[x.root] = self._block(spec, back)
+                    above = gradients.get(ops[i + 1].output) if i in self._overwriting else None
+                    gradients[x.root] = above or self._block(spec, back)
+                    gradients[x.root].alive(back)
                 else:
                     gradients[x.root].alive(back)
                     partial[op, j] = self._block(spec, back)

@@ -1,4 +1,7 @@
-"""What neighbouring layers run in one call: dense stacks, by tapes, and a layer with the activation after it.
+"""What neighbouring layers do for each other.
+
+Dense stacks are run in one call, by tapes, and so are a layer and the activation after it. A convolution finds the
+moments of its output for the normalisation that follows.
 
 A stack is a run of small dense layers and piecewise-linear activations. The tapes compute what the layers' own maps
 compute, on the same blocks of memory: an optimisation of how a Pass runs, which a Pass that keeps everything or is
@@ -52,6 +55,16 @@ def find_pairs(program: Program, stacks: Iterable[range]) -> dict[int, float]:
         and readers[op.output] == 1
         and not stacked & {i, i + 1}
     }
+
+
+def find_measured(program: Program, pairs: Collection[int]) -> dict[int, int]:
+    """Return the operations that find moments of what they make, with an activation or without, and who reads them."""
+    makers = {
+        program.ops[i + (i in pairs)].output: i
+        for i, op in enumerate(program.ops)
+        if op.layer.bends and op.plan.moments is not None
+    }
+    return {makers[op.inputs[0]]: i for i, op in enumerate(program.ops) if op.layer.measures and op.inputs[0] in makers}
 
 
 def count_readers(program: Program) -> dict[Value, int]:

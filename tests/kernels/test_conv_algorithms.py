@@ -30,6 +30,8 @@ from npgan.kernels.conv.separable import matrix
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS, matrices
 from npgan.kernels.conv.transforms import turn
+from npgan.kernels.moments import BLOCK
+from npgan.kernels.moments import blocks as blocks_of
 
 SCHEMES = [Scheme(4, 2, 2), Scheme(2, 3, 1), Scheme(4, 3, 2)]  # a kernel takes seconds to compile; LAYERS have others
 BOUND = {"blocks": 1 << 30, "panels": 0}
@@ -50,12 +52,16 @@ class Problem:
         self.w = draw.normal(size=(*kernel, *channels)).astype(dtype)
         self.dy = draw.normal(size=(n, *counts, channels[1])).astype(dtype)
 
-        self.bias, self.slope = None, None
+        self.bias, self.slope, self.measured = None, None, False
 
     def finish(self, out):
         """Return a bias that is different along the channels, and the slope, where the output is to be finished."""
         bias = None if self.bias is None else np.linspace(-1, 1, out.shape[-1], dtype=out.dtype)
         return bias, self.slope
+
+    @staticmethod
+    def blocks(module, out):
+        return 1 if module is reference else blocks_of(out.shape[1] * out.shape[2])
 
     @property
     def shapes(self):
@@ -84,8 +90,13 @@ class Problem:
         guarded = np.full(size + 64, np.nan, x.dtype)
         guarded[size:] = 7
         scratch = guarded[:size]
-        module.forward(*lead, y, scratch, x, w, *options, *self.finish(y))
-        module.backward_input(*lead, dx, scratch, dy, w, *options, *self.finish(dx))
+        for name, out, of in (("forward", y, x), ("backward_input", dx, dy)):
+            moments = None
+            if self.measured:
+                moments = np.full((2, len(x), self.blocks(module, out), out.shape[-1]), np.nan)
+            getattr(module, name)(*lead, out, scratch, of, w, *options, *self.finish(out), moments)
+            if moments is not None:
+                are_moments(moments, out)
         module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
         more = np.ones_like(dw)
         module.backward_weight(*lead, more, scratch, dy, x, *options, True)
@@ -106,6 +117,8 @@ def draw_problem(draw, kernel, stride, channels, least=(1, 1), exact=False, ends
     n, seed = draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
     problem = Problem(n, channels, size, kernel, stride, padding, seed)
     problem.bias, problem.slope = draw(st.sampled_from(ends))
+    if not columns.is_columns(*problem.shapes, padding):  # one product, which has left the cache when it is done
+        problem.measured = draw(st.booleans())
     return problem
 
 
@@ -121,6 +134,19 @@ def with_threads(count, problem, run):
         mock.patch.object(correlate, "thread_count", return_value=count),
     ):
         return run(problem)
+
+
+def are_moments(moments, y):
+    """Moments (2, N, blocks, C) are those of the rows of each sample of y, a block of them at a time."""
+    rows = y.reshape(len(y), -1, y.shape[-1]).astype(np.float64)
+    size = BLOCK if moments.shape[2] > 1 else rows.shape[1]
+    for block in range(moments.shape[2]):
+        part = rows[:, block * size : (block + 1) * size]
+        mean = part.mean(axis=1)
+        np.testing.assert_allclose(moments[0, :, block], mean, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(
+            moments[1, :, block], ((part - mean[:, None]) ** 2).sum(axis=1), rtol=1e-11, atol=1e-24
+        )
 
 
 def close(found, expected):
@@ -216,6 +242,7 @@ LAYERS = {
 def test_rounding_is_near_that_of_columns(layer, by, monkeypatch):
     monkeypatch.setattr(blocks, "_LARGEST", BOUND[by])
     problem = Problem(*LAYERS[layer], ((1, 1), (1, 1)), seed=0, dtype=np.float32)
+    problem.measured = True
     x, w, y = problem.shapes
     picked = cpu.choose((64, *x[1:]), w, (64, *y[1:]), problem.stride, problem.padding, (1, 1))
     found = problem.winograd(picked.scheme) if picked.scheme else problem.direct()

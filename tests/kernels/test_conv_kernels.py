@@ -126,7 +126,7 @@ def test_versions_share_names_signatures_and_defaults():
         return {k: inspect.signature(f) for k, f in found.items() if f.__module__ == module.__name__}
 
     assert public(cpu) == public(reference)
-    assert set(public(cpu)) == {"workspace", "backward", *MAPS}
+    assert set(public(cpu)) == {"workspace", "measured", "backward", *MAPS}
 
 
 @given(cases())

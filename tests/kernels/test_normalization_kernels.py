@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npgan.kernels.moments import BLOCK, blocks, measure
 from npgan.kernels.normalization import cpu, gpu, reference
 from npgan.kernels.normalization import cpu_channels as channels
 
@@ -25,7 +26,7 @@ def forward(version, x, gain, bias):
     mean, var = statistics(version, x)
     inv_std = 1 / np.sqrt(var + x.dtype.type(EPS))
     y = np.empty_like(x)
-    version.normalize(y, x, mean, inv_std, gain, bias)
+    version.normalize(y, np.full(version.workspace(x.shape), np.nan), x, mean, inv_std, gain, bias)
     return y, mean, inv_std
 
 
@@ -172,7 +173,7 @@ def test_rmaps_are_the_complex_step_of_the_reference(version, problem, eps, cons
     wide, wide_gain = x + h * rx, None if gain is None else gain + h * rgain
     mean, var = statistics(reference, x if constant else wide)
     inv_std, y = 1 / np.sqrt(var + eps), np.empty_like(wide)
-    reference.normalize(y, wide, mean, inv_std, wide_gain, None if gain is None else gain + h * rbias)
+    reference.normalize(y, np.empty(0), wide, mean, inv_std, wide_gain, None if gain is None else gain + h * rbias)
     stepped = y, *backward(reference, dy + h * rdy, wide, mean, inv_std, wide_gain, constant)
     found = rmaps(version, rdy, dy, rx, x, mean.real.copy(), inv_std.real.copy(), gain, rgain, rbias, constant)
     spread = 1 + inv_std.real.max() ** 2  # of two values that almost agree
@@ -334,7 +335,7 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
     """Two threads that wrote to the same sums would give other bits now and then; here the other half is not run."""
     x, dy = np.random.default_rng(0).normal(size=(2, 1, 6, 8))
     _, mean, inv_std = forward(cpu, x, None, None)
-    blocks = (channels.block_statistics, channels.block_sums)
+    blocks = (channels.measure_blocks, channels.block_sums)
     monkeypatch.setattr(
         cpu, "over_samples", lambda kernel, n, work, *args: kernel(0, n if kernel in blocks else n // 2, *args)
     )
@@ -355,10 +356,11 @@ def test_a_range_of_columns_leaves_the_others_alone(monkeypatch):
 @pytest.mark.parametrize(("groups", "rows"), [(1, 600), (3, 257), (2, 5)])
 def test_a_range_of_blocks_leaves_the_others_alone(groups, rows):
     x = np.random.default_rng(0).normal(size=(groups * rows, 3))
-    count = groups * channels.blocks(len(x), groups)
+    each = blocks(rows)
+    count = groups * each
     mean, inv_std = np.zeros((groups, 3)), np.ones((groups, 3))
     parts = np.full((2, 2, count, 3), np.nan)
-    channels.block_statistics(0, count - 1, parts[0], x, groups)
+    channels.measure_blocks(0, count - 1, parts[0].reshape(2, groups, each, 3), x.reshape(groups, rows, 3))
     channels.block_sums(0, count - 1, parts[1], x, x, mean, inv_std, None, None, None)
     assert np.isfinite(parts[:, :, :-1]).all()
     assert np.isnan(parts[:, :, -1]).all()
@@ -378,7 +380,7 @@ def test_with_the_activation_after_it(version, slope, problem):
     dy = rng.normal(size=x.shape)
     y, mean, inv_std = forward(reference, x, gain, bias)
     z = np.empty_like(x)
-    version.normalize(z, x, mean, inv_std, gain, bias, slope)
+    version.normalize(z, np.full(version.workspace(x.shape), np.nan), x, mean, inv_std, gain, bias, slope)
     np.testing.assert_allclose(z, np.where(y > 0, y, slope * y), rtol=1e-10, atol=1e-9)
     clear = np.abs(y) > 1e-6  # of the kink, where two ways of rounding go two ways
     dy *= clear
@@ -389,3 +391,67 @@ def test_with_the_activation_after_it(version, slope, problem):
     for a, b in zip((dx, dgain, dbias), expected, strict=True):
         if b is not None:
             np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-7)
+
+
+@pytest.mark.parametrize("slope", [None, 0.1])
+@pytest.mark.parametrize("shape", [(1, 700, 64), (3, 5, 7), (2, 300, 1), (1, 2, 300)])
+@pytest.mark.parametrize("constant", [True, False])
+@compiled
+def test_where_dy_is(version, shape, slope, constant):
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
+    gain, bias = rng.normal(size=(2, 1, shape[2])).astype(np.float32)
+    _, mean, inv_std = forward(reference, x, gain, bias)
+    found = []
+    for dx in (np.full_like(dy, np.nan), dy):
+        dgain, dbias = np.full((2, *gain.shape), np.nan, np.float32)
+        scratch = np.full(version.workspace(x.shape), np.nan)
+        version.backward(dx, dgain, dbias, scratch, dy, x, mean, inv_std, gain, constant, False, bias, slope)
+        found.append((dx, dgain, dbias))
+    for apart, in_place in zip(*found, strict=True):
+        np.testing.assert_array_equal(in_place, apart)
+
+
+@st.composite
+def measured(draw):
+    """x (G, runs, R, C) in float64."""
+    shape = [draw(st.integers(1, 3)) for _ in range(2)]
+    shape += [
+        draw(st.one_of(st.integers(1, 9), st.sampled_from([BLOCK, BLOCK + 1, 2 * BLOCK + 3]))),
+        draw(st.integers(1, 40)),
+    ]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return draw(st.sampled_from([0.0, 3.0, 1e4])) + rng.normal(size=shape)
+
+
+@given(x=measured(), dtype=st.sampled_from([np.float32, np.float64]))
+def test_statistics_of_runs_that_were_measured(x, dtype):
+    groups, runs, r, c = x.shape
+    x = x.astype(dtype)
+    moments = np.full((2, groups * runs, blocks(r), c), np.nan)
+    for run, its in enumerate(x.reshape(-1, r, c)):
+        measure(moments, run, its)
+    wide = x.astype(float).reshape(groups, -1, c)
+    mean, var = np.full((2, groups, c), np.nan, dtype)
+    cpu.statistics(mean, var, np.empty(0), x.reshape(wide.shape), moments)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(mean, wide.mean(axis=1), rtol=max(4 * eps, 1e-13), atol=1e-12)
+    np.testing.assert_allclose(var, wide.var(axis=1), rtol=max(4 * eps, 1e-10), atol=1e-16)
+
+
+def test_statistics_do_not_depend_on_threads(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(6, 300, 37)).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("npgan.backend.threads.shares", lambda n, work, most=threads: min(n, most))
+        moments = np.empty((2, 6, 2, 37))
+        for run, its in enumerate(x):
+            measure(moments, run, its)
+        mean, var = np.empty((2, 1, 37), np.float32)
+        cpu.statistics(mean, var, np.empty(0), x.reshape(1, -1, 37), moments)
+        unfused = np.empty_like(mean), np.empty_like(var)
+        cpu.statistics(*unfused, np.empty(cpu.workspace((1, 1800, 37))), x.reshape(1, -1, 37))
+        found.append((mean, var, *unfused))
+    for others in found[1:]:
+        for a, b in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(a, b)

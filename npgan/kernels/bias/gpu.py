@@ -13,7 +13,12 @@ def forward(y: Array, b: Array | None, slope: float | None = None) -> None:
     launch(kernel("bias", "forward", y.dtype), blocks(n), 256, y, b, slope or 0.0, bends, n, y.shape[1])
 
 
-def backward(db: Array, dy: Array, accumulate: bool) -> None:
+def workspace(m: int, c: int) -> int:
+    """Float64 elements of `scratch` for dy (M, C)."""
+    return 0
+
+
+def backward(db: Array, scratch: Array, dy: Array, accumulate: bool) -> None:
     """dy (M, C) -> db (C,), written or added to."""
     m, c = dy.shape
     grid, threads = group_grid(1, m, c, dy.itemsize)
@@ -21,7 +26,9 @@ def backward(db: Array, dy: Array, accumulate: bool) -> None:
     launch(kernel("bias", "backward", dy.dtype), grid, threads, work, db, dy, accumulate, m, c)
 
 
-def unbend(dz: Array, db: Array | None, dy: Array, y: Array, slope: float, accumulate: bool) -> None:
+def unbend(
+    dz: Array, db: Array | None, scratch: Array | None, dy: Array, y: Array, slope: float, accumulate: bool
+) -> None:
     """dy, y (M, C) -> dz (M, C), db (C,), written or added to; y is what the activation made."""
     m, c = dy.shape
     if db is None:

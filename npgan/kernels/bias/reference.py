@@ -16,17 +16,25 @@ def forward(y: Array, b: Array | None, slope: float | None = None) -> None:
         y[...] = np.where(y.real > 0, y, slope * y if slope else np.where(y.real <= 0, 0, y))
 
 
-def backward(db: Array, dy: Array, accumulate: bool) -> None:
+def workspace(m: int, c: int) -> int:
+    """Float64 elements of `scratch` for dy (M, C)."""
+    return 0
+
+
+def backward(db: Array, scratch: Array, dy: Array, accumulate: bool) -> None:
     """dy (M, C) -> db (C,), written or added to."""
     total = dy.sum(axis=0)
     db[...] = db + total if accumulate else total
 
 
-def unbend(dz: Array, db: Array | None, dy: Array, y: Array, slope: float, accumulate: bool) -> None:
+def unbend(
+    dz: Array, db: Array | None, scratch: Array | None, dy: Array, y: Array, slope: float, accumulate: bool
+) -> None:
     """dy, y (M, C) -> dz (M, C), db (C,), written or added to; y is what the activation made.
 
-    dz = φ'(y) dy is the gradient of what the activation was done to, and db its sum.
+    dz = φ'(y) dy is the gradient of what the activation was done to, and db its sum; dz may be dy, in place. Where db
+    is None, it is not wanted, and neither is scratch.
     """
     dz[...] = dy * np.where(y.real > 0, 1, np.where(y.real <= 0, slope, y))
     if db is not None:
-        backward(db, dz, accumulate)
+        backward(db, np.empty(0), dz, accumulate)

@@ -14,7 +14,7 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.finish import finish
+from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import tile
@@ -38,8 +38,8 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
 
     @kernel
     def convolve(
-        start, stop, share, out, a_s, c_s, source, u, bias, slope, reads, writes, seen, kinds, spans, sizes, strides,
-        a_at, c_at, a_rows, terms, lines, clear,
+        start, stop, share, out, a_s, c_s, source, u, bias, slope, moments, reads, writes, seen, kinds, spans, sizes,
+        strides, a_at, c_at, a_rows, terms, lines, clear,
     ):  # fmt: skip
         # out (N, H W O), source (N, H W I), u (points, panels, rows of all phases, width), the samples [start, stop)
         part, together, block, samples, at_once, few, many, filled, width = sizes
@@ -94,7 +94,7 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
                             seen[t, phase_out], c, row * c_row, c_at,
                         )  # fmt: skip
             for n in range(first, first + count):
-                finish(out[n], bias, slope)
+                finish(out[n], bias, slope, moments, n)
 
     return convolve
 
@@ -156,6 +156,7 @@ def convolve(
     gradient: bool,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None,
 ) -> None:
     """Convolve x by w to y; or dy to dx, for the `gradient`.
 
@@ -204,6 +205,7 @@ def convolve(
         u,
         bias,
         slope,
+        or_none(moments),
         reads,
         writes,
         at.seen,

@@ -13,7 +13,7 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.finish import finish, finish_rows
+from npgan.kernels.conv.finish import finish, finish_rows, or_none
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.product import NO, YES, columns_times, gemm, rows_times
 
@@ -82,7 +82,7 @@ def _fold(x, columns, sh, sw, top, left, dh, dw):
 
 
 @kernel
-def _forward(start, stop, share, y, scratch, x, w, bias, slope, step, shape, sh, sw, top, left, dh, dw):
+def _forward(start, stop, share, y, scratch, x, w, bias, slope, moments, step, shape, sh, sw, top, left, dh, dw):
     # y (N, OH OW, O), x (N, H, W I), w (KH KW I, O)
     rows, width = y.shape[1], w.shape[0]
     for n in range(start, stop, step):
@@ -91,11 +91,13 @@ def _forward(start, stop, share, y, scratch, x, w, bias, slope, step, shape, sh,
         _unroll(columns.reshape((count * shape[0], *shape[1:])), x[n : n + count], sh, sw, top, left, dh, dw)
         gemm(NO, NO, count * rows, y.shape[2], width, columns, width, w, y.shape[2], 0, y[n], y.shape[2])
         for i in range(n, n + count):
-            finish(y[i], bias, slope)
+            finish(y[i], bias, slope, moments, i)
 
 
 @kernel
-def _backward_input(start, stop, share, dx, scratch, dy, w, bias, slope, step, shape, sh, sw, top, left, dh, dw):
+def _backward_input(
+    start, stop, share, dx, scratch, dy, w, bias, slope, moments, step, shape, sh, sw, top, left, dh, dw
+):
     # dx (N, H, W I), dy (N, OH OW, O)
     rows, width, channels = dy.shape[1], w.shape[0], w.shape[1]
     for n in range(start, stop, step):
@@ -105,7 +107,7 @@ def _backward_input(start, stop, share, dx, scratch, dy, w, bias, slope, step, s
         folded = columns.reshape((count, *shape))
         _fold(dx[n : n + count].reshape((count * dx.shape[1], dx.shape[2])), folded, sh, sw, top, left, dh, dw)
         for i in range(n, n + count):
-            finish(dx[i].reshape((-1, shape[4])), bias, slope)
+            finish(dx[i].reshape((-1, shape[4])), bias, slope, moments, i)
 
 
 @kernel
@@ -168,7 +170,7 @@ def _buffers(scratch: Array, x: Shape, w: Shape, y: Shape) -> tuple[Array, Array
 def _finish(y: Array, bias: Array | None, slope: float | None) -> None:
     if bias is not None or slope is not None:
         rows = y.reshape(-1, y.shape[-1])
-        over_samples(finish_rows, len(rows), rows.size, rows, bias, slope)
+        over_samples(finish_rows, len(rows), rows.size, rows, bias, slope, or_none(None))
 
 
 def forward(
@@ -181,6 +183,7 @@ def forward(
     dilation: Pair,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     n, oh, ow, o = y.shape
@@ -202,6 +205,7 @@ def forward(
         matrix,
         bias,
         slope,
+        or_none(moments),
         step,
         shape,
         *_geometry(stride, padding, dilation),
@@ -218,6 +222,7 @@ def backward_input(
     dilation: Pair,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     n, oh, ow, o = dy.shape
@@ -239,6 +244,7 @@ def backward_input(
         matrix,
         bias,
         slope,
+        or_none(moments),
         step,
         shape,
         *_geometry(stride, padding, dilation),

@@ -4,8 +4,11 @@ from npgan.backend.base import Array, Shape
 from npgan.kernels.conv import columns, direct, winograd
 from npgan.kernels.conv.choice import choose
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.moments import blocks
 
-__all__ = ["backward", "backward_input", "backward_weight", "choose", "forward", "workspace"]
+__all__ = ["backward", "backward_input", "backward_weight", "choose", "forward", "measured", "workspace"]
+
+_LEAST = 16  # rows of a sample and channels: of fewer, moments would cost more than reading the output again
 
 
 def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair) -> int:
@@ -18,6 +21,14 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     return columns.workspace(x, w, y, padding)
 
 
+def measured(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, of_x: bool) -> int:
+    """Into how many blocks a sample of y, or of x, is divided whose moments are found; 0 where they are not."""
+    _, height, width, channels = x if of_x else y
+    if choose(x, w, y, stride, padding, dilation).name == "product" or min(height * width, channels) < _LEAST:
+        return 0
+    return blocks(height * width)
+
+
 def forward(
     y: Array,
     scratch: Array,
@@ -28,15 +39,16 @@ def forward(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
     choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.forward(choice.scheme, y, scratch, x, w, padding, bias, slope)
+        winograd.forward(choice.scheme, y, scratch, x, w, padding, bias, slope, moments)
     elif choice.name == "direct":
-        direct.forward(y, scratch, x, w, stride, padding, bias, slope)
+        direct.forward(y, scratch, x, w, stride, padding, bias, slope, moments)
     else:
-        columns.forward(y, scratch, x, w, stride, padding, dilation, bias, slope)
+        columns.forward(y, scratch, x, w, stride, padding, dilation, bias, slope, moments)
 
 
 def backward_input(
@@ -49,15 +61,16 @@ def backward_input(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
     choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, bias, slope)
+        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, bias, slope, moments)
     elif choice.name == "direct":
-        direct.backward_input(dx, scratch, dy, w, stride, padding, bias, slope)
+        direct.backward_input(dx, scratch, dy, w, stride, padding, bias, slope, moments)
     else:
-        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, bias, slope)
+        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, bias, slope, moments)
 
 
 def backward_weight(

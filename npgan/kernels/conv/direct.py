@@ -58,23 +58,39 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads) -> int:
 
 
 def forward(
-    y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding: Pads, bias: Array | None, slope: float | None
+    y: Array,
+    scratch: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     if _is_turned(w.shape):
-        scatter.scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope)
+        scatter.scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope, moments)
     else:
-        gather.gather(y, scratch, x, w, stride, padding, bias, slope)
+        gather.gather(y, scratch, x, w, stride, padding, bias, slope, moments)
 
 
 def backward_input(
-    dx: Array, scratch: Array, dy: Array, w: Array, stride: Pair, padding: Pads, bias: Array | None, slope: float | None
+    dx: Array,
+    scratch: Array,
+    dy: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pads,
+    bias: Array | None,
+    slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     if _is_turned(w.shape):
-        gather.gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope)
+        gather.gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope, moments)
     else:
-        scatter.scatter(dx, scratch, dy, w, stride, padding, bias, slope)
+        scatter.scatter(dx, scratch, dy, w, stride, padding, bias, slope, moments)
 
 
 def backward_weight(

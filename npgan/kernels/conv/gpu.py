@@ -33,6 +33,11 @@ def workspace(
     return max(own, *(each.scratch(w) for each in plans if each is not None), 0)
 
 
+def measured(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, of_x: bool) -> int:
+    """Return 0: what products make is not measured by them here."""
+    return 0
+
+
 def forward(
     y: Array,
     scratch: Array,
@@ -43,6 +48,7 @@ def forward(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
     *,
     compute: str = "float32",
     conv: str = "auto",
@@ -62,6 +68,7 @@ def backward_input(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
     *,
     compute: str = "float32",
     conv: str = "auto",

@@ -18,7 +18,7 @@ from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv.exchange import exchange
-from npgan.kernels.conv.finish import finish
+from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import separable, tile
@@ -62,7 +62,7 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
     adds = int(letter == "B")
 
     @kernel
-    def transform(start, stop, images, points, bias, slope, pixels, seen, kinds, places, step, clear):
+    def transform(start, stop, images, points, bias, slope, moments, of_all, pixels, seen, kinds, places, step, clear):
         channels = images.shape[2]
         for n in range(start, stop):
             if clear:
@@ -75,7 +75,7 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
                         full, low, right, adds, kinds[t], channels, images[n], 0, offsets, before, points, at,
                         places[phase],
                     )  # fmt: skip
-            finish(images[n], bias, slope)
+            finish(images[n], bias, slope, moments, of_all + n)
 
     return transform
 
@@ -208,17 +208,15 @@ class _Group:
         flat = images.reshape(n, -1, images.shape[3])
         over_samples(kernel, n, images.size * 4, into, flat, pixels, at.kinds, places, row)
 
-    def give(self, images: Array, of_y: bool, bias: Array | None, slope: float | None) -> None:
-        """Transform points to samples of y, or of x."""
+    def give(self, images: Array, of_y: bool, *finish: Any) -> None:
+        """Transform points to samples of y, or of x, and finish them."""
         at, n = self.at, len(images)
         letter, source, pixels = ("A", self.m, at.y) if of_y else ("B", self.v, at.x)
         places, row = (self.m_places, self.m_row) if of_y else (self.v_places, self.v_row)
         kernel = _from_points(self.scheme, self.rest, letter)
         flat = images.reshape(n, -1, images.shape[3])
         clear = not of_y and not at.covered
-        over_samples(
-            kernel, n, images.size * 4, flat, source, bias, slope, pixels, at.seen, at.kinds, places, row, clear
-        )
+        over_samples(kernel, n, images.size * 4, flat, source, *finish, pixels, at.seen, at.kinds, places, row, clear)
 
     def multiply(self, w: Array, turned: bool, gradient: bool) -> None:
         """M = V U, or V = M Uᵀ for the data gradient; `turned` is as in `convolve`."""
@@ -306,6 +304,7 @@ def convolve(
     gradient: bool,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None,
 ) -> None:
     """Convolve x by w to y; or dy to dx, for the `gradient`.
 
@@ -316,7 +315,7 @@ def convolve(
     for samples, group in _groups(scheme, len(x), x.shape, like, y.shape, padding, scratch):
         group.take(source[samples], of_y=gradient)
         group.multiply(w, turned, gradient)
-        group.give(out[samples], not gradient, bias, slope)
+        group.give(out[samples], not gradient, bias, slope, or_none(moments), samples.start)
 
 
 def correlate(scheme: Scheme, dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool) -> None:

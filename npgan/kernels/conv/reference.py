@@ -25,6 +25,14 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     return 0
 
 
+def measured(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, of_x: bool) -> int:
+    """Into how many blocks a sample of y, or of x, is divided whose moments `forward`, or `backward_input`, finds.
+
+    0 where it does not.
+    """
+    return 1
+
+
 def forward(
     y: Array,
     scratch: Array,
@@ -35,13 +43,19 @@ def forward(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
 ) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given.
+
+    Moments (2, N, blocks, O) of what comes out are found where asked for: the mean of each channel in each block of a
+    sample's rows, and the sum of squares about it, in float64. See `measured`.
+    """
     padded = pad(x, padding)
     y[...] = 0
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
         y += np.matmul(tap(padded, i, j, y, stride, dilation), w[i, j])
     finish(y, bias, slope)
+    _measure(moments, y)
 
 
 def backward_input(
@@ -54,6 +68,7 @@ def backward_input(
     dilation: Pair,
     bias: Array | None = None,
     slope: float | None = None,
+    moments: Array | None = None,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
     padded = empty_padded(dx, padding)
@@ -62,6 +77,7 @@ def backward_input(
         at += np.matmul(dy, w[i, j].T)
     dx[...] = crop(padded, padding)
     finish(dx, bias, slope)
+    _measure(moments, dx)
 
 
 def backward_weight(
@@ -90,3 +106,10 @@ def backward(
     """Do `backward_weight` and `backward_input` at once."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
     backward_input(dx, scratch, dy, w, stride, padding, dilation)
+
+
+def _measure(moments: Array | None, y: Array) -> None:
+    if moments is not None:
+        rows = y.reshape(len(y), 1, -1, y.shape[-1]).astype(np.result_type(y.dtype, np.float64))
+        moments[0] = rows.mean(axis=2)
+        moments[1] = ((rows - moments[0][:, :, None]) ** 2).sum(axis=2)

@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_shares, thread_count
-from npgan.kernels.conv.finish import finish
+from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.tiles import steps, whole
@@ -136,8 +136,8 @@ def _kernel(vectors: int, taps: int, sh: int, line: int) -> Any:
 
     @kernel
     def scatter(
-        start, stop, share, image, products, cells, features, b, few, bias, slope, pixels, terms, ahead, sources,
-        counts, top, left, step,
+        start, stop, share, image, products, cells, features, b, few, bias, slope, moments, pixels, terms, ahead,
+        sources, counts, top, left, step,
     ):  # fmt: skip
         # image (N, H, W I), features (N, pixels, O), b (O, taps and channels); a block of pixels at a time, the last
         # one anew
@@ -165,7 +165,7 @@ def _kernel(vectors: int, taps: int, sh: int, line: int) -> Any:
                 row = c[at : at + into.size]
                 for x in range(into.size):
                     into[x] = row[x]
-            finish(image[n].reshape((-1, few)), bias, slope)
+            finish(image[n].reshape((-1, few)), bias, slope, moments, n)
 
     return scatter
 
@@ -187,6 +187,7 @@ def scatter(
     padding: Pads,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None,
 ) -> None:
     """Features (N, OH, OW, O), w (KH, KW, I, O) -> image (N, H, W, I)."""
     n, (few, many) = len(image), w.shape[2:]
@@ -207,6 +208,7 @@ def scatter(
         few,
         bias,
         slope,
+        or_none(moments),
         steps(features.shape[1] * features.shape[2], many),
         steps(many, 1),
         steps(_TERMS, _LINE),

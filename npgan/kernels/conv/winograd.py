@@ -64,9 +64,10 @@ def forward(
     padding: Pads,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """x (N, H, W, I), w (K, K, I, O) -> y (N, OH, OW, O)."""
-    _way(scheme, w.shape).convolve(scheme, y, scratch, x, w, padding, False, False, bias, slope)
+    _way(scheme, w.shape).convolve(scheme, y, scratch, x, w, padding, False, False, bias, slope, moments)
 
 
 def backward_input(
@@ -78,13 +79,14 @@ def backward_input(
     padding: Pads,
     bias: Array | None,
     slope: float | None,
+    moments: Array | None = None,
 ) -> None:
     """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
     scheme, turned = _less_rounding(scheme), scheme.stride == 1
     if turned:
         padding = turned_padding(w.shape, padding)
     like = turned_shape(w.shape) if turned else w.shape
-    _way(scheme, like).convolve(scheme, dx, scratch, dy, w, padding, turned, not turned, bias, slope)
+    _way(scheme, like).convolve(scheme, dx, scratch, dy, w, padding, turned, not turned, bias, slope, moments)
 
 
 def backward_weight(

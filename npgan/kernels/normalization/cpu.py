@@ -12,17 +12,19 @@ import numpy as np
 
 from npgan.backend.base import Array, Shape
 from npgan.backend.threads import over_samples
+from npgan.kernels.moments import blocks
 from npgan.kernels.normalization import cpu_channels as channels
 from npgan.kernels.normalization import cpu_rows as rows
+from npgan.kernels.width import width
 
 
 def workspace(x: Shape) -> int:
     """Float64 elements of `scratch` for x (G, R, C): two sums for each channel of a group and of a block of its rows.
 
-    Or two for each element of a row.
+    And factors of each channel, again and again. Or two sums for each element of a row.
     """
     g, r, c = x
-    return max(2 * g * c + _parts(x), 2 * r if c == 1 else 0)
+    return max(2 * g * c + _parts(x) + channels.FACTORS * g * width(c), 2 * r if c == 1 else 0)
 
 
 def rworkspace(x: Shape) -> int:
@@ -33,7 +35,7 @@ def rworkspace(x: Shape) -> int:
 
 def _parts(x: Shape) -> int:
     g, r, c = x
-    return 2 * g * channels.blocks(g * r, g) * c
+    return 2 * g * blocks(r) * c
 
 
 def _is_row(x: Array, gain: Array | None) -> bool:
@@ -54,20 +56,45 @@ def _sums(
 ) -> None:
     """dy, x (M, C) -> sums (2, G, C) of dy and xhat dy, by blocks of rows."""
     groups, c = mean.shape
-    count = groups * channels.blocks(len(x), groups)
+    count = groups * blocks(len(x) // groups)
     parts = scratch[: 2 * count * c].reshape(2, count, c)
     over_samples(channels.block_sums, count, 2 * x.size, parts, dy, x, mean, inv_std, gain, bias, slope)
     over_samples(channels.sums, mean.size, parts.size, sums, parts)
 
 
-def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
+def _factors(
+    scratch: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gain: Array | None,
+    bias: Array | None,
+    sums: Array | None = None,
+) -> Array:
+    """x (G, R, C), scratch of float64 -> factors (5, G, width)."""
+    g, r, c = x.shape
+    count = channels.FACTORS * g * width(c)
+    factors = scratch.view(x.dtype)[:count].reshape(channels.FACTORS, g, -1)
+    over_samples(channels.spread, mean.size, count, factors, mean, inv_std, gain, bias, sums, r)
+    return factors
+
+
+def _pieces(x: Array) -> int:
+    """Return into how many pieces as wide as the factors x (G, R, C) is divided."""
+    g, r, c = x.shape
+    return int(g * -(-r * c // width(c)))
+
+
+def statistics(mean: Array, var: Array, scratch: Array, x: Array, moments: Array | None = None) -> None:
     """x (G, R, C) -> mean (G, C), var (G, C), the biased variance."""
-    if _is_row(x, None):
-        over_samples(rows.statistics, x.shape[0], 2 * x.size, mean, var, x.reshape(x.shape[:2]))
-    else:
-        parts, (g, r, c) = scratch[: _parts(x.shape)].reshape(2, -1, x.shape[2]), x.shape
-        over_samples(channels.block_statistics, parts.shape[1], 2 * x.size, parts, x.reshape(-1, c), g)
-        over_samples(channels.statistics, mean.size, parts.size, mean, var, parts, r)
+    g, r, c = x.shape
+    if moments is None and _is_row(x, None):
+        over_samples(rows.statistics, g, 2 * x.size, mean, var, x.reshape(g, r))
+        return
+    if moments is None:
+        moments = scratch[: _parts(x.shape)].reshape(2, g, -1, c)
+        over_samples(channels.measure_blocks, g * moments.shape[2], 2 * x.size, moments, x)
+    over_samples(channels.statistics, mean.size, moments.size, mean, var, moments, g * r // moments.shape[1])
 
 
 def settle(
@@ -92,6 +119,7 @@ def settle(
 
 def normalize(
     y: Array,
+    scratch: Array,
     x: Array,
     mean: Array,
     inv_std: Array,
@@ -104,8 +132,8 @@ def normalize(
     if slope is None and _is_row(x, gain):
         over_samples(rows.normalize, len(x), x.size, y.reshape(x.shape[:2]), x.reshape(x.shape[:2]), *arrays)
     else:
-        y, x = y.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
-        over_samples(channels.normalize, len(x), x.size, y, x, *arrays, slope)
+        factors = _factors(scratch, x, *arrays)
+        over_samples(channels.normalize, _pieces(x), x.size, y.reshape(-1), x.reshape(-1), factors, slope)
 
 
 def backward(
@@ -135,15 +163,18 @@ def backward(
         if dx is not None:
             over_samples(rows.inputs, len(x), 2 * x.size, dx.reshape(shape), dy, x, *saved, gain, constant)
         return
-    sums = scratch[: 2 * mean.size].reshape(2, *mean.shape)
-    dy, x = dy.reshape(-1, x.shape[2]), x.reshape(-1, x.shape[2])
+    sums, scratch = scratch[: 2 * mean.size].reshape(2, *mean.shape), scratch[2 * mean.size :]
     if dgain is not None or not constant:
-        _sums(sums, scratch[2 * mean.size :], dy, x, *saved, gain, bias, slope)
+        matrix = (-1, x.shape[2])
+        _sums(sums, scratch, dy.reshape(matrix), x.reshape(matrix), *saved, gain, bias, slope)
     if dgain is not None:
         over_samples(channels.weights, mean.shape[1], mean.size, dgain, dbias, sums, accumulate)
     if dx is not None:
-        arrays = (sums, dy, x, *saved, gain, bias)
-        over_samples(channels.inputs, len(x), x.size, dx.reshape(x.shape), *arrays, constant, slope)
+        factors = _factors(scratch[_parts(x.shape) :], x, *saved, gain, bias, None if constant else sums)
+        # Where it is told that dx is dy, the compiler need not fear that one is a part of the other.
+        out = None if np.may_share_memory(dx, dy) else dx.reshape(-1)
+        arrays = (out, dy.reshape(-1), x.reshape(-1), factors, constant, slope)
+        over_samples(channels.inputs, _pieces(x), 2 * x.size, *arrays)
 
 
 def rforward(

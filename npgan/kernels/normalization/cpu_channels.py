@@ -1,96 +1,103 @@
-"""Normalisation of channels, compiled: x (M, C), M = G R, rows read one after the other, the inner loop along C."""
+"""Normalisation of channels, compiled: x (M, C), M = G R, its elements read one after the other.
+
+What is done to each element is v (x - mean) + w, and factors are laid out for as many elements of a group as an inner
+loop runs along (`npgan.kernels.width`), by `spread`.
+"""
 
 import numpy as np
 
 from npgan.backend.compile import kernel
 from npgan.kernels.bend import bend, bend_slope
+from npgan.kernels.moments import BLOCK, measure_block
 
-_BLOCK = 256  # rows that are summed on their own: they stay in the cache, and whoever sums them, the bits are the same
-
-
-def blocks(x_rows: int, groups: int) -> int:
-    """Return into how many blocks the rows of each group are divided."""
-    return -(-(x_rows // groups) // _BLOCK)
+FACTORS = 5
+"""Of each channel: mean, what x - mean is multiplied by in y, and what is added; the same two for x - mean in dx."""
 
 
 @kernel
-def _sum_rows(total, x, begin, end):  # type: ignore[no-untyped-def]
-    # Four rows at once: their sum is in registers, and the total is read and written once for them.
-    total[:] = 0
-    m = begin
-    while m + 3 < end:
-        a, b, c, d = x[m], x[m + 1], x[m + 2], x[m + 3]
-        for i in range(total.size):
-            total[i] += (np.float64(a[i]) + b[i]) + (np.float64(c[i]) + d[i])
-        m += 4
-    while m < end:
-        a = x[m]
-        for i in range(total.size):
-            total[i] += a[i]
-        m += 1
-
-
-@kernel
-def block_statistics(start, stop, parts, x, groups):  # type: ignore[no-untyped-def]
-    """x (M, C) -> parts (2, blocks, C): the mean of each block, and the sum of squares about it."""
-    r = x.shape[0] // groups
-    each = -(-r // _BLOCK)
+def measure_blocks(start, stop, moments, x):  # type: ignore[no-untyped-def]
+    """x (G, R, C) -> moments (2, G, blocks, C), as in `npgan.kernels.moments`; the blocks [start, stop) of all."""
+    each = moments.shape[2]
     for block in range(start, stop):
-        begin = block // each * r + block % each * _BLOCK
-        end = min(begin + _BLOCK, (block // each + 1) * r)
-        first, second = parts[0, block], parts[1, block]
-        _sum_rows(first, x, begin, end)
-        for i in range(first.size):
-            first[i] /= end - begin
-        second[:] = 0
-        for m in range(begin, end):
-            row = x[m]
-            for i in range(second.size):
-                difference = row[i] - first[i]
-                second[i] += difference * difference
+        measure_block(moments, block // each, block % each, x[block // each])
 
 
 @kernel
-def statistics(start, stop, mean, var, parts, r):  # type: ignore[no-untyped-def]
-    """Put the blocks of each group together (Chan, Golub and LeVeque 1983, equation 2.1) -> mean and var (G, C)."""
+def statistics(start, stop, mean, var, moments, r):  # type: ignore[no-untyped-def]
+    """Put blocks together (Chan, Golub and LeVeque 1983, equation 2.1): moments (2, runs, blocks, C) -> mean and var.
+
+    A run is r rows, and each group the same number of runs. The first block's moments are overwritten.
+    """
     groups, channels = mean.shape  # [start, stop) of groups * channels
-    each = parts.shape[1] // groups
+    runs = moments.shape[1] // groups
+    for g in range(start // channels, (stop - 1) // channels + 1):
+        low, high = max(start - g * channels, 0), min(stop - g * channels, channels)
+        m, squares = moments[0, g * runs, 0, low:high], moments[1, g * runs, 0, low:high]
+        count = min(BLOCK, r)
+        for b in range(1, runs * moments.shape[2]):
+            run, block = g * runs + b // moments.shape[2], b % moments.shape[2]
+            other, its_squares = moments[0, run, block, low:high], moments[1, run, block, low:high]
+            size = min(BLOCK, r - block * BLOCK)
+            share, between = size / (count + size), count * size / (count + size)
+            for i in range(m.size):
+                off = other[i] - m[i]
+                squares[i] += its_squares[i] + off * off * between
+                m[i] += off * share
+            count += size
+        centre, spread = mean[g, low:high], var[g, low:high]
+        for i in range(m.size):
+            centre[i] = m[i]
+            spread[i] = squares[i] / count
+
+
+@kernel
+def spread(start, stop, factors, mean, inv_std, gain, bias, sums, r):  # type: ignore[no-untyped-def]
+    """mean, inv_std (G, C), sums (2, G, C) of dy and xhat dy -> factors (5, G, width), again and again.
+
+    y = (x - mean) v + w, with the gradient dy of it: dx = v dy + (x - mean) v' + w'.
+    """
+    channels = mean.shape[1]  # [start, stop) of groups * channels
     for i in range(start, stop):
         g, c = i // channels, i % channels
-        m, squares, count = 0.0, 0.0, 0
-        for b in range(each):
-            size = min(_BLOCK, r - b * _BLOCK)
-            off = parts[0, g * each + b, c] - m
-            count += size
-            m += off * size / count
-            squares += parts[1, g * each + b, c] + off * off * size * (count - size) / count
-        mean[g, c] = m
-        var[g, c] = squares / r
+        scale, shift = inv_std[g, c], type(inv_std[g, c])(0)
+        if gain is not None:
+            scale *= gain[0, c]
+        if bias is not None:
+            shift = bias[0, c]
+        for at in range(c, factors.shape[2], channels):
+            factors[0, g, at], factors[1, g, at], factors[2, g, at] = mean[g, c], scale, shift
+            if sums is not None:
+                factors[3, g, at] = -scale * inv_std[g, c] * sums[1, g, c] / r
+                factors[4, g, at] = -scale * sums[0, g, c] / r
 
 
 @kernel
-def normalize(start, stop, y, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
-    """x (M, C), mean and inv_std (G, C) -> y (M, C)."""
-    r = x.shape[0] // mean.shape[0]
+def normalize(start, stop, y, x, factors, slope):  # type: ignore[no-untyped-def]
+    """x (G R C), factors (5, G, width) -> y (G R C), the pieces [start, stop) of such a width."""
+    size, groups = factors.shape[2], factors.shape[1]
+    each = x.size // groups
+    pieces = (each + size - 1) // size
     bent = y.dtype.type(1.0 if slope is None else slope)
-    for m in range(start, stop):
-        out, row, centre, scale = y[m], x[m], mean[m // r], inv_std[m // r]
-        for c in range(row.size):
-            xhat = (row[c] - centre[c]) * scale[c]
-            v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
-            out[c] = v if slope is None else bend(v, bent)
+    for piece in range(start, stop):
+        g = piece // pieces
+        begin = g * each + piece % pieces * size
+        end = min(begin + size, (g + 1) * each)
+        out, row, centre, scale, shift = y[begin:end], x[begin:end], factors[0, g], factors[1, g], factors[2, g]
+        for i in range(out.size):
+            v = (row[i] - centre[i]) * scale[i] + shift[i]
+            out[i] = v if slope is None else bend(v, bent)
 
 
 @kernel
 def block_sums(start, stop, parts, dy, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
     """dy, x (M, C) -> parts (2, blocks, C): sums of dy and xhat dy; or of rx, or rdy. With a slope, dy is φ's."""
     r = x.shape[0] // mean.shape[0]
-    each = -(-r // _BLOCK)
+    each = -(-r // BLOCK)
     bent = x.dtype.type(1.0 if slope is None else slope)
     for block in range(start, stop):
         group = block // each
-        begin = group * r + block % each * _BLOCK
-        end = min(begin + _BLOCK, (group + 1) * r)
+        begin = group * r + block % each * BLOCK
+        end = min(begin + BLOCK, (group + 1) * r)
         first, second, centre, scale = parts[0, block], parts[1, block], mean[group], inv_std[group]
         first[:] = 0
         second[:] = 0
@@ -103,8 +110,8 @@ def block_sums(start, stop, parts, dy, x, mean, inv_std, gain, bias, slope):  # 
             for c in range(first.size):
                 xhat = (row[c] - centre[c]) * scale[c]
                 xhat2 = (row2[c] - centre[c]) * scale[c]
-                v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
-                v2 = xhat2 if bias is None else xhat2 * gain[0, c] + bias[0, c]
+                v = xhat if bias is None else (row[c] - centre[c]) * (scale[c] * gain[0, c]) + bias[0, c]
+                v2 = xhat2 if bias is None else (row2[c] - centre[c]) * (scale[c] * gain[0, c]) + bias[0, c]
                 g = gradient[c] if slope is None else gradient[c] * bend_slope(v, bent)
                 g2 = there * (gradient2[c] if slope is None else gradient2[c] * bend_slope(v2, bent))
                 first[c] += np.float64(g) + g2
@@ -140,19 +147,23 @@ def weights(start, stop, dgain, dbias, sums, accumulate):  # type: ignore[no-unt
 
 
 @kernel
-def inputs(start, stop, dx, sums, dy, x, mean, inv_std, gain, bias, constant, slope):  # type: ignore[no-untyped-def]
-    """dy, x (M, C), sums (2, G, C) -> dx (M, C). With a slope, dy is the activation's."""
-    r = x.shape[0] // mean.shape[0]
-    bent = dx.dtype.type(1.0 if slope is None else slope)
-    for m in range(start, stop):
-        out, gradient, row, centre, scale = dx[m], dy[m], x[m], mean[m // r], inv_std[m // r]
-        first, second = sums[0, m // r], sums[1, m // r]
-        for c in range(row.size):
-            factor = scale[c] if gain is None else scale[c] * gain[0, c]
-            xhat = (row[c] - centre[c]) * scale[c]
-            v = xhat if bias is None else xhat * gain[0, c] + bias[0, c]
-            g = gradient[c] if slope is None else gradient[c] * bend_slope(v, bent)
-            out[c] = g * factor if constant else (g - (first[c] + xhat * second[c]) / r) * factor
+def inputs(start, stop, dx, dy, x, factors, constant, slope):  # type: ignore[no-untyped-def]
+    """dy, x (G R C), factors (5, G, width) -> dx (G R C), or where dy is; with a slope, dy is the activation's."""
+    size, groups = factors.shape[2], factors.shape[1]
+    each = x.size // groups
+    pieces = (each + size - 1) // size
+    bent = dy.dtype.type(1.0 if slope is None else slope)
+    for piece in range(start, stop):
+        g = piece // pieces
+        begin = g * each + piece % pieces * size
+        end = min(begin + size, (g + 1) * each)
+        gradient, row = dy[begin:end], x[begin:end]
+        out = gradient if dx is None else dx[begin:end]
+        centre, scale, shift, of_x, of_1 = factors[0, g], factors[1, g], factors[2, g], factors[3, g], factors[4, g]
+        for i in range(out.size):
+            off = row[i] - centre[i]
+            d = gradient[i] if slope is None else gradient[i] * bend_slope(off * scale[i] + shift[i], bent)
+            out[i] = d * scale[i] if constant else d * scale[i] + (off * of_x[i] + of_1[i])
 
 
 @kernel

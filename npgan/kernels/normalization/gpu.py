@@ -22,7 +22,7 @@ def rworkspace(x: Shape) -> int:
     return 12 * x[0] * x[2]
 
 
-def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
+def statistics(mean: Array, var: Array, scratch: Array, x: Array, moments: Array | None = None) -> None:
     """x (G, R, C) -> mean (G, C), var (G, C), the biased variance."""
     _sum(x, "statistics", 2, x.shape, mean, var, x, *x.shape)
 
@@ -43,6 +43,7 @@ def settle(
 
 def normalize(
     y: Array,
+    scratch: Array,
     x: Array,
     mean: Array,
     inv_std: Array,

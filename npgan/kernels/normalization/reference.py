@@ -46,8 +46,10 @@ def rworkspace(x: Shape) -> int:
     return 0
 
 
-def statistics(mean: Array, var: Array, scratch: Array, x: Array) -> None:
+def statistics(mean: Array, var: Array, scratch: Array, x: Array, moments: Array | None = None) -> None:
     """x (G, R, C) -> mean (G, C), var (G, C), the biased variance.
+
+    Where x's `moments` (2, N, blocks, C) are given, as `conv.forward` finds them, they may be used up instead of x.
 
     Two passes: the average of x^2 less the mean's square would cancel. Sums are made in float64.
     """
@@ -84,6 +86,7 @@ def settle(
 
 def normalize(
     y: Array,
+    scratch: Array,
     x: Array,
     mean: Array,
     inv_std: Array,
@@ -118,9 +121,9 @@ def backward(
 ) -> None:
     """dy, x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> dx (G, R, C), dgain and dbias (P, C).
 
-    An output that is None is not wanted. `constant`: the statistics do not depend on x. `accumulate`: add to dgain
-    and dbias. With a slope, dy is the gradient of what `normalize` made with that slope; the sign of the activation's
-    input is computed again, by gain and bias, as that takes less time than reading it.
+    An output that is None is not wanted; dx may be dy, in place. `constant`: the statistics do not depend on x.
+    `accumulate`: add to dgain and dbias. With a slope, dy is the gradient of what `normalize` made with that slope; the
+    sign of the activation's input is computed again, by gain and bias, as that takes less time than reading it.
     """
     s = inv_std[:, None, :]
     xhat = (x - mean[:, None, :]) * s

@@ -322,7 +322,8 @@ def test_a_choice_does_not_depend_on_how_it_is_reached():
 # Prints the largest error of the three products, with as little compiled as shows that panels narrower than 16 fit.
 NARROW = """
 import numpy as np
-from npgan.kernels.conv import panels, reference, vectors
+from npgan.kernels import vectors
+from npgan.kernels.conv import panels, reference
 from npgan.kernels.conv.scratch import elements
 from npgan.kernels.conv.tiles import Scheme
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from npgan.backend import threads
 from npgan.kernels.stack import cpu, gpu, reference
 from npgan.kernels.stack.tape import WIDTH, Code, Column
-from npgan.kernels.stack.transpose import transpose
 
 
 class Tape:
@@ -91,15 +90,6 @@ def test_the_compiled_reader_reads_as_the_plain_one(version, tape, shares, accum
     np.testing.assert_allclose(memory, expected_memory, rtol=few, atol=few)
     # Pieces that no instruction writes to stay as they were (-1 was drawn for an activation's).
     np.testing.assert_allclose(target, expected_target, rtol=few, atol=few)
-
-
-@given(m=st.integers(1, 40), n=st.integers(1, 40), dtype=st.sampled_from(["float32", "float64"]))
-def test_transposes(m, n, dtype):
-    x = np.random.default_rng(m + 41 * n).normal(size=(m, n)).astype(dtype)
-    out = np.full(m * n + 1, np.nan, dtype)
-    transpose(out, x.reshape(-1), m, n)
-    np.testing.assert_array_equal(out[:-1].reshape(n, m), x.T)
-    assert np.isnan(out[-1])
 
 
 @pytest.mark.parametrize(

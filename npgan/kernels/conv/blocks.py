@@ -20,8 +20,8 @@ from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import tile
 from npgan.kernels.conv.tiles import Scheme, spread, steps, tables, tap_offsets, turned_shape, whole
 from npgan.kernels.conv.transforms import names_of, of_weight, turn
-from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.vectors import lanes
 
 _LARGEST = 1 << 20  # elements of U, of which all threads read all, for some tiles each: it should stay in their cache
 _POINTS = 600  # of the tiles of a chunk together

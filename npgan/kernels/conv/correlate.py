@@ -14,8 +14,8 @@ from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
 from npgan.kernels.conv.scratch import arrays
-from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.vectors import lanes
 
 _PIXELS = 128  # of features in a part of a sum: few enough to stay in the nearest cache while the taps take turns
 

@@ -13,8 +13,8 @@ from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
 from npgan.kernels.conv.scratch import arrays
-from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.vectors import lanes
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from npgan.kernels.conv.vectors import FLAGS, WIDE, ask, data, lanes, number
+from npgan.kernels.vectors import FLAGS, WIDE, ask, data, lanes, number
 
 BLOCKS = {4: 6, 3: 7, 2: 10, 1: 8} if WIDE else {2: 5, 1: 8}
 """Rows of a block by its vectors: sums enough to hide a multiply-add's latency, and few enough for the registers."""

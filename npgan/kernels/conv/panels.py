@@ -17,15 +17,15 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.exchange import exchange
 from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import separable, tile
 from npgan.kernels.conv.tiles import Scheme, Tables, spread, steps, tables, tap_offsets, turned_shape, whole
 from npgan.kernels.conv.transforms import names_of
-from npgan.kernels.conv.vectors import lanes
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.transpose import transpose
+from npgan.kernels.vectors import lanes
 
 _ELEMENTS = 21 << 17  # of V and M, of the samples that are transformed together: 11 MB in float32
 _WIDTH = 64  # of a panel, at the most
@@ -108,7 +108,7 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
                         if place < 0:
                             continue
                         tap_of_w = (place // (o * width) * channels + first) * o
-                        exchange(exchanged, place, width, flat, tap_of_w, o, count, o)
+                        transpose(exchanged, place, width, flat, tap_of_w, o, count, o)
                     for j in range(o):
                         separable(G, count, u, j * width, planes, None, exchanged, j * width, places)
                 else:

@@ -31,8 +31,8 @@ from npgan.kernels.conv.finish import finish, or_none
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.tiles import steps, whole
-from npgan.kernels.conv.vectors import FLAGS, data, lanes, number
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.vectors import FLAGS, data, lanes, number
 
 _TERMS = 64  # in a part of a sum, for the sake of its rounding
 _LINE = 16  # elements that are asked for at once: a cache line in float32

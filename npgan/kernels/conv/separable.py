@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 from npgan.kernels.conv.tiles import BOTTOM, CORNER, INSIDE, RIGHT
 from npgan.kernels.conv.toom_cook import Matrix, matrices, transposed
-from npgan.kernels.conv.vectors import FLAGS, data, lanes, number
+from npgan.kernels.vectors import FLAGS, data, lanes, number
 
 
 def matrix(name: str) -> Matrix:

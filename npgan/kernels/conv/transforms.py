@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from npgan.backend.compile import kernel
-from npgan.kernels.conv.exchange import exchange
 from npgan.kernels.conv.separable import separable
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.windows import Pair
+from npgan.kernels.transpose import transpose
 
 
 def names_of(letter: str, scheme: Scheme, rest: Pair, back: bool) -> tuple[str, str, str]:
@@ -58,4 +58,4 @@ def turn(start, stop, turned, w):
     into, source = turned.reshape(turned.size), w.reshape(w.size)
     few, many = w.shape[1:]
     for t in range(start, stop):
-        exchange(into, t * few * many, few, source, t * few * many, many, few, many)
+        transpose(into, t * few * many, few, source, t * few * many, many, few, many)

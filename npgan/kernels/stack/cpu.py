@@ -21,7 +21,7 @@ from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.parts import MOST, offer, take
 from npgan.kernels.product import NO, YES, gemm
 from npgan.kernels.stack.tape import WIDTH, Code, Column
-from npgan.kernels.stack.transpose import transpose
+from npgan.kernels.transpose import transpose
 from npgan.kernels.waiting import LOOKS, PATIENCE, wait
 
 _GRAIN = 300_000  # multiplications: some three microseconds
@@ -149,7 +149,7 @@ def _share(number, shares, n, tape, memory, theta, direction, target, partials, 
         row = tape[i]
         if _turns(row, stop - start):
             w = direction if row[_DIRECTION] else theta
-            transpose(mine[row[_TURNED] :], w[row[_AT] :], row[_N], row[_K])
+            transpose(mine, row[_TURNED], row[_N], w, row[_AT], row[_K], row[_N], row[_K])
     for first in range(start, stop, block):
         fresh = first == start and (number > 0 or not accumulate)
         last = min(first + block, stop)

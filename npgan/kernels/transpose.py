@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from npgan.backend.compile import kernel
-from npgan.kernels.conv.vectors import data, lanes, number
+from npgan.kernels.vectors import data, lanes, number
 
 _BYTES = 4 * lanes("float32")
 
@@ -50,7 +50,7 @@ def _square(typing, out, out_at, out_step, source, source_at, source_step):
 
 
 @kernel
-def exchange(out, out_at, out_step, source, source_at, source_step, rows, columns):
+def transpose(out, out_at, out_step, source, source_at, source_step, rows, columns):
     """Source (rows, columns) -> out (columns, rows).
 
     Both are flat; the first element of each matrix is given, and how far apart its rows are.

@@ -282,7 +282,8 @@ MEASURED = {
 @given(batch=st.integers(1, 5), threads=st.sampled_from([1, 2, 3]), seed=st.integers(0, 99))
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_convolution_and_the_normalisation_after_it(monkeypatch, name, batch, threads, seed):
-    for module in ("backend.threads", "kernels.conv.blocks", "kernels.conv.columns", "kernels.conv.direct"):
+    conv = "blocks", "panels", "columns", "gather", "scatter", "correlate"
+    for module in ("backend.threads", *(f"kernels.conv.{name}" for name in conv)):
         monkeypatch.setattr(f"npgan.{module}.thread_count", lambda: threads)
     monkeypatch.setattr("npgan.backend.threads._GRAIN", 1)
     draw = np.random.default_rng(seed)

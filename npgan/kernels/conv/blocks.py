@@ -156,7 +156,7 @@ def convolve(
     gradient: bool,
     bias: Array | None,
     slope: float | None,
-    moments: Array | None,
+    moments: Array | None = None,
 ) -> None:
     """Convolve x by w to y; or dy to dx, for the `gradient`.
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import correlate
+from scipy import signal
 
-from npgan.kernels.conv import blocks, choice, columns, cpu, direct, gpu, panels, reference
+from npgan.kernels.conv import blocks, choice, columns, correlate, cpu, gather, gpu, panels, reference, scatter
 
 versions = pytest.mark.parametrize("version", [reference, cpu, gpu], ids=["reference", "cpu", "gpu"], indirect=True)
 MAPS = ("forward", "backward_input", "backward_weight")
@@ -109,9 +109,14 @@ def as_if_large(divided):
             threads = {name: small[name] for name in ("over_samples", "over_shares", "thread_count")}
             stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
             stack.enter_context(mock.patch.multiple(blocks, _POINTS=1, **threads))
-            stack.enter_context(mock.patch.multiple(panels, _ELEMENTS=1, **threads))
-            stack.enter_context(mock.patch.multiple(direct, **threads))
+            stack.enter_context(mock.patch.multiple(panels, _ELEMENTS=1, **small))
+            stack.enter_context(mock.patch.multiple(correlate, **threads))
+            del threads["over_samples"]
+            stack.enter_context(mock.patch.multiple(gather, **threads))
+            stack.enter_context(mock.patch.multiple(scatter, **threads))
+        choice.choose.cache_clear()
         yield
+    choice.choose.cache_clear()
 
 
 def close(found, expected):
@@ -147,7 +152,7 @@ def test_reference_is_scipys_correlation(case):
     x = np.pad(case.x, ((0, 0), *padding, (0, 0)))
     y = [
         [
-            sum(correlate(image[..., i], w[i, o], "valid", "direct") for i in range(w.shape[0]))
+            sum(signal.correlate(image[..., i], w[i, o], "valid", "direct") for i in range(w.shape[0]))
             for o in range(w.shape[1])
         ]
         for image in x

@@ -173,6 +173,7 @@ def test_winograd_is_the_reference(scheme, data, threads, points, by):
         mock.patch.object(blocks, "_LARGEST", BOUND[by]),
         mock.patch.object(blocks, "_POINTS", points),
         mock.patch.object(panels, "_ELEMENTS", points << 9),
+        mock.patch.object(panels, "_ROWS", 1),
     ):
         close(with_threads(threads, problem, lambda p: p.winograd(scheme)), problem.expected())
 

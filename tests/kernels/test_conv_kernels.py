@@ -109,11 +109,13 @@ def as_if_large(divided):
             threads = {name: small[name] for name in ("over_samples", "over_shares", "thread_count")}
             stack.enter_context(mock.patch.multiple(columns, _ELEMENTS=1, **small))
             stack.enter_context(mock.patch.multiple(blocks, _POINTS=1, **threads))
-            stack.enter_context(mock.patch.multiple(panels, _ELEMENTS=1, **threads))
+            stack.enter_context(mock.patch.multiple(panels, _ELEMENTS=1, **small))
             for module in (gather, scatter, correlate):
                 its = {name: each for name, each in threads.items() if hasattr(module, name)}
                 stack.enter_context(mock.patch.multiple(module, **its))
+        choice.choose.cache_clear()
         yield
+    choice.choose.cache_clear()
 
 
 def close(found, expected):

@@ -27,7 +27,8 @@ from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.transpose import transpose
 from npgan.kernels.vectors import lanes
 
-_ELEMENTS = 21 << 17  # of V and M, of the samples that are transformed together: 11 MB in float32
+_ELEMENTS = 11 << 16  # of V and M, of the samples that are transformed together: 3 MB in float32
+_ROWS = 128  # tiles of them, at the least: with fewer, making U or dU is too much of the work
 _WIDTH = 64  # of a panel, at the most
 _TERMS = 128  # in a part of a sum, for the sake of its rounding, and so that what is multiplied stays in the cache
 _LINES = 96  # of tiles in a part of dU, likewise
@@ -156,8 +157,8 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
 
 def _samples(scheme: Scheme, n: int, w: Shape, y: Shape) -> int:
     """Return how many samples are transformed together."""
-    a_tile = prod(scheme.tiles(y)) * sum(_points(scheme, w))
-    return min(n, max(1, _ELEMENTS // a_tile))
+    tiles = prod(scheme.tiles(y))
+    return min(n, max(_ELEMENTS // (tiles * sum(_points(scheme, w))), -(-_ROWS // tiles)))
 
 
 def _points(scheme: Scheme, w: Shape) -> tuple[int, int]:

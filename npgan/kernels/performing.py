@@ -144,7 +144,8 @@ def _call(row, part, words, like, real):
         start, stop, weight = n * part // parts, n * (part + 1) // parts, _number(row[5], real)
         mean, theta = array_at(row[2], n, like), array_at(row[4], n, like)
         if weight == 1:
-            mean[start:stop] = theta[start:stop]
+            for i in range(start, stop):
+                mean[i] = theta[i]
         else:
             _average(start, stop, mean, theta, weight)
     elif code == _COLLECT:

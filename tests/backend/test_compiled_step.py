@@ -252,6 +252,12 @@ def test_a_vector_is_scaled_where_its_norm_is_finite_and_large(norm):
     assert (found[0] == 6.0) == (norm != 3.0)
 
 
+def test_a_mean_of_weight_1_is_a_copy():
+    mean, theta = np.full(5, 1e8, np.float32), np.full(5, 0.1, np.float32)
+    recorded(lambda step: step.backend.kernels.optimizer.average(mean, theta, 1.0), theta).launch()
+    np.testing.assert_array_equal(mean, theta)
+
+
 def test_what_was_bad_is_not_forgotten():
     out, values = np.zeros(3), iter([1.0, math.inf, 2.0, math.nan, 3.0])
 

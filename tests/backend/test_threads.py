@@ -130,7 +130,8 @@ from npgan.kernels.reduce import cpu as reduce
 x = np.empty(300_001, np.float32)
 random.normal(x, 1, 2, 3, 4, 5, 0.0, 1.0)
 db = np.empty(64, np.float32)
-cpu.backward(db, x[:262144].reshape(-1, 64), False)
+dy = x[:262144].reshape(-1, 64)
+cpu.backward(db, np.empty(cpu.workspace(*dy.shape)), dy, False)
 print(x.tobytes().hex()[:64], db.tobytes().hex(), float(reduce.norm(np.empty(reduce.workspace(x.size)), x)).hex())
 """
     assert run(code, NPGAN_THREADS="3") == run(code, NPGAN_THREADS="3") == run(code, NPGAN_THREADS="1")

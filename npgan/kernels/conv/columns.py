@@ -14,6 +14,7 @@ from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv.finish import finish, finish_rows, or_none
+from npgan.kernels.conv.shares import add_shares
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.product import NO, YES, columns_times, gemm, rows_times
 
@@ -120,18 +121,6 @@ def _backward_weight(start, stop, share, dws, scratch, dy, x, step, shape, sh, s
         _unroll(columns.reshape((count * shape[0], *shape[1:])), x[n : n + count], sh, sw, top, left, dh, dw)
         beta = 0 if n == start else 1
         gemm(YES, NO, width, channels, count * rows, columns, width, dy[n], channels, beta, dws[share], channels)
-
-
-@kernel
-def _add_shares(start, stop, dw, dws, accumulate):
-    out = dw[start:stop]
-    for t in range(dws.shape[0]):
-        part = dws[t, start:stop]
-        if t or accumulate:
-            for i in range(out.size):
-                out[i] += part[i]
-        else:
-            out[:] = part
 
 
 def is_columns(x: Shape, w: Shape, y: Shape, padding: Pads) -> bool:
@@ -275,4 +264,4 @@ def backward_weight(
         shape,
         *_geometry(stride, padding, dilation),
     )
-    over_samples(_add_shares, dw.size, dw.size, dw.reshape(-1), sums[:count].reshape(count, -1), accumulate)
+    over_samples(add_shares, dw.size, dw.size, dw.reshape(-1), sums[:count].reshape(count, -1), accumulate)

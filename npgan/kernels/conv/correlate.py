@@ -14,6 +14,7 @@ from npgan.backend.threads import over_samples, over_shares, thread_count
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
 from npgan.kernels.conv.scratch import arrays
+from npgan.kernels.conv.shares import add_shares
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.vectors import lanes
 
@@ -49,18 +50,6 @@ def _rows(vectors: int, taps: int) -> int:
     return min(range(most, most // 2, -1), key=lambda rows: -(-taps // rows) * rows)
 
 
-@kernel
-def _add_shares(start, stop, dw, dws, accumulate):
-    out = dw[start:stop]
-    for t in range(dws.shape[0]):
-        part = dws[t, start:stop]
-        if t or accumulate:
-            for i in range(out.size):
-                out[i] += part[i]
-        else:
-            out[:] = part
-
-
 def shapes(w: Shape, features: Shape, stride: Pair, padding: Pads) -> list[Shape]:
     """Return the shapes of the padded images, of each thread's part of dw, and of a dw in order."""
     threads = thread_count()
@@ -92,6 +81,6 @@ def correlate(
     )
     out = dw if dw.flags.c_contiguous else straight
     flat = sums[:count].reshape(count, -1)
-    over_samples(_add_shares, dw.size, dw.size, out.reshape(-1), flat, accumulate and out is dw)
+    over_samples(add_shares, dw.size, dw.size, out.reshape(-1), flat, accumulate and out is dw)
     if out is not dw:
         np.add(dw, out, out=dw) if accumulate else np.copyto(dw, out)

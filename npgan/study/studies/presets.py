@@ -10,7 +10,7 @@ _COMMON: dict[str, Any] = {
 }
 
 # Depth sharpens G's borders between modes, R1 keeps all modes, and the falling rate with the average settles on them.
-# High quality in % over seeds 0 to 4: ring-8 96.3 ± 0.5, 96.1 at worst; grid-25 97.5 ± 0.8, 96.7 at worst.
+# High quality in % over seeds 0 to 4: ring-8 96.1 ± 0.5, 95.9 at worst; grid-25 97.2 ± 0.5, 96.6 at worst.
 # What is not of high quality lies between modes, where G is as steep as many small steps have made it: 60,000 of 64
 # units and batches of 256 have 98 with seed 3; 12,000 of 128 units, batches of 512 and R1 in each take longer for 94.
 # Seeds that end badly begin badly: without biases all kinks meet in the origin. After 2,000 of the large steps He's

@@ -25,9 +25,8 @@ class Code(IntEnum):
     """The calls, and their arguments."""
 
     COPY = 0  # out, source, length
-    STACK = (
-        1  # of tape, memory, theta, direction, target: address, length; partials; scratch, length; samples, accumulate
-    )
+    # address and length of: tape, memory, theta, direction, target; partials; scratch, length; samples, accumulate
+    STACK = 1
     COMBINE = 2  # target, length, partials, shares
     NORMAL = 3  # out, length, k0, k1, step*, stream, substream, mean*, std*
     UNIFORM = 4  # the same, low*, high*

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -121,3 +122,12 @@ def whole(what: str, value: Any, *, least: int = 0) -> int:
         if found.is_integer():
             return int(value) if hasattr(value, "__index__") else int(found)  # a float has 53 bits
     raise ConfigError(f"{what} is {value!r}, expected a whole number from {least}")
+
+
+def toml_value(text: str) -> Any:
+    """Return the value that a text is in TOML, such as ``1e-4``, ``true`` or ``[1, 2]``; None where it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return None
+    return parsed["value"] if len(parsed) == 1 else None  # more: the text has lines

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from npgan.errors import ConfigError
-from npgan.options import find, make, number, whole
+from npgan.options import find, make, number, toml_value, whole
 
 
 class Base:
@@ -55,3 +55,10 @@ def test_number_and_whole():
         whole("k", 0, least=1)
     with pytest.raises(ConfigError, match="expected a finite number"):
         number("x", 10**400)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-4", 1e-4), (" true ", True), ("[1, 2]", [1, 2]), ("hinge", None), ("1\nb = 2", None)]
+)
+def test_toml_value(text, value):
+    assert toml_value(text) == value

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +100,7 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
         say(f"takes about {_about(chosen.seconds)} with its own settings on two cores")
     began = perf_counter()
     try:
-        with compilation_announced(quiet=quiet, error=as_json):
+        with compilation_announced(quiet=quiet, error=as_json), _progress_said(quiet=quiet, error=as_json):
             written = carry_out(chosen, given, out)
     except KeyboardInterrupt:
         left = f"{out} is not complete" if out.exists() else "nothing was written"
@@ -109,6 +112,26 @@ def _carry_out(chosen: Study, given: dict[str, Any], out: Path | None, quiet: bo
         say(f"\n{written.text}\n")
         say(f"{written.folder} has {', '.join(written.files)} ({time_text(perf_counter() - began)})")
         say(f"Repeat it with `npgan study --config {written.folder / 'config.toml'}`.")
+
+
+@contextmanager
+def _progress_said(*, quiet: bool, error: bool) -> Iterator[None]:
+    """Say what a study logs while in the block."""
+
+    class Sayer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"  {record.getMessage()}", error=error)
+
+    logger, handler = logging.getLogger("npgan.study"), Sayer()
+    level = logger.level
+    if not quiet:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _about(seconds: float) -> str:

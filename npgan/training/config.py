@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from npgan.errors import ConfigError
+from npgan.options import toml_value
 
 T = TypeVar("T")
 
@@ -201,11 +201,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         parts = key.strip().split(".")
         if not equals or not all(parts):
             raise ConfigError(f"--set {setting!r} is not key=value, such as generator.lr=1e-4")
-        try:
-            parsed = tomllib.loads(f"value = {text}")
-        except tomllib.TOMLDecodeError:
-            parsed = {}
-        value: Any = parsed["value"] if len(parsed) == 1 else text.strip()  # more: it has lines, and is no one value
+        value = toml_value(text)
+        value = text.strip() if value is None else value
         for part in reversed(parts):
             value = {part: value}
         values = merge(values, value)

@@ -51,6 +51,15 @@ def test_quiet(cli, tmp_path, monkeypatch):
     assert (tmp_path / "runs/study-bilinear/numbers.json").is_file()
 
 
+def test_how_far_a_long_one_is(cli, tmp_path):
+    tiny = [f"--set={text}" for text in ("steps=2", "looks=1", "changes=width=8", "penalties=")]
+    told = cli("study", "modes", *tiny, "--set=seeds=2", "--out", tmp_path / "told").out
+    for run in ("preset, seed 0", "preset, seed 1", "plain GAN, seed 0", "plain GAN, seed 1"):
+        assert f"  {run}: " in told
+    quiet = cli("study", "modes", *tiny, "--set=seeds=1", "--quiet", "--out", tmp_path / "quiet")
+    assert (quiet.out, quiet.err) == ("", "")  # and what the first one said with is gone
+
+
 def test_stopped(cli, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt

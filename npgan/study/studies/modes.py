@@ -9,6 +9,7 @@ differ six-fold, so every setting stands in the result.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ from npgan.study.studies.toy import TOYS, Toy
 
 SAMPLES = 2500  # as in the papers
 _SHOWN = 600  # in the film
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,8 @@ def _row(name: str, data: str, settings: Mapping[str, Any], seeds: Sequence[int]
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
         costs.append(spent / step if step else toy.rule.evaluations)
+        high = 100 * high_by_look[i, -1]
+        _LOG.info("%s, seed %d: %d modes, %.1f %% of high quality", name, seed, modes_by_look[i, -1], high)
     last_modes, last_high = modes_by_look[:, -1], high_by_look[:, -1]
     return Row(
         name,

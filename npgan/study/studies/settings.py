@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from npgan.errors import ConfigError
-from npgan.options import number, whole
+from npgan.options import number, toml_value, whole
 
 
 def parse(settings: list[str]) -> dict[str, Any]:
@@ -23,12 +22,9 @@ def parse(settings: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        parsed = {}
-    if len(parsed) == 1:
-        return parsed["value"]
+    value = toml_value(text)
+    if value is not None:
+        return value
     return [_value(part.strip()) for part in text.split(",")] if "," in text else text
 
 

@@ -24,7 +24,7 @@ class Study:
     name, summary : str
     run : callable
         Keyword arguments, each with a default, to a dataclass of arrays, numbers and texts. The defaults' types are the
-        settings' types. It prints nothing and writes nothing.
+        settings' types. It prints nothing and writes nothing; a long one logs how far it is, under ``npgan.study``.
     tell : callable
         Of what `run` returned, to a text with numbers in it.
     draw : callable

@@ -9,6 +9,7 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.errors import ConfigError, ShapeError
 from npgan.kernels import Kernels
+from npgan.kernels.after import NOTHING, After
 from npgan.layers.base import Frame, Initializer, Plan, Spec
 from npgan.layers.bilinear import Bilinear
 from npgan.layers.initializers import Xavier, check_initializer, check_size
@@ -81,20 +82,19 @@ class Conv2d(_Convolution):
         shapes = (x.shape, weight, y, *geometry)
         return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=False))
 
-    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
-        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape))
+    def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
+        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), after)
 
-    def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
-        f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), b, slope, f.moments)
-
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
-        f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape))
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
+        f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape), after)
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.conv.backward_weight(dw, f.scratch["product"], dy, x, *self._geometry(x.shape), accumulate)
 
-    def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
-        f.k.conv.backward(dx, dw, f.scratch["product"], dy, x, w, *self._geometry(x.shape), accumulate)
+    def _adjoints(
+        self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool, after: After = NOTHING
+    ) -> None:
+        f.k.conv.backward(dx, dw, f.scratch["product"], dy, x, w, *self._geometry(x.shape), accumulate, after)
 
 
 class ConvTranspose2d(_Convolution):
@@ -172,14 +172,11 @@ class ConvTranspose2d(_Convolution):
         shapes = (y, weight, x.shape, *self._geometry(y))
         return self._plan(k, x.shape, y, weight, k.conv.workspace(*shapes), k.conv.measured(*shapes, of_x=True))
 
-    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
-        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape))
+    def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
+        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), after)
 
-    def _finished(self, f: Frame, y: Array, x: Array, w: Array, b: Array | None, slope: float | None) -> None:
-        f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), b, slope, f.moments)
-
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
-        f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape))
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
+        f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape), after)
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.conv.backward_weight(dw, f.scratch["product"], x, dy, *self._geometry(dy.shape), accumulate)

@@ -7,8 +7,9 @@ import numpy as np
 from npgan.backend.base import Array
 from npgan.errors import ShapeError
 from npgan.kernels import Kernels
+from npgan.kernels.after import NOTHING, After
 from npgan.layers.base import Frame, Initializer, Plan, Spec
-from npgan.layers.bilinear import Bilinear, rows
+from npgan.layers.bilinear import Bilinear, finish, rows
 from npgan.layers.initializers import Xavier, check_initializer, check_size
 
 
@@ -39,11 +40,13 @@ class Dense(Bilinear):
         matrix = (int(np.prod(x.shape[:-1])), x.shape[-1])
         return self._plan(k, x.shape, (*x.shape[:-1], self.units), weight, k.dense.workspace(matrix, weight))
 
-    def _product(self, f: Frame, y: Array, x: Array, w: Array) -> None:
+    def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
         f.k.dense.forward(rows(y), rows(x), w)
+        finish(f, y, after)
 
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
         f.k.dense.backward_input(rows(dx), rows(dy), w)
+        finish(f, dx, after)
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.dense.backward_weight(dw, f.scratch["product"], rows(dy), rows(x), accumulate)

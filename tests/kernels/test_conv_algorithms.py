@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from npgan.kernels.after import After
 from npgan.kernels.conv import (
     blocks,
     choice,
@@ -52,12 +53,21 @@ class Problem:
         self.w = draw.normal(size=(*kernel, *channels)).astype(dtype)
         self.dy = draw.normal(size=(n, *counts, channels[1])).astype(dtype)
 
-        self.bias, self.slope, self.measured = None, None, False
+        self.bias, self.slope, self.measured, self.unbent, self.groups = None, None, False, False, 0
 
-    def finish(self, out):
-        """Return a bias that is different along the channels, and the slope, where the output is to be finished."""
-        bias = None if self.bias is None else np.linspace(-1, 1, out.shape[-1], dtype=out.dtype)
-        return bias, self.slope
+    def after(self, out, module):
+        """Return what is done to the output: a bias that is different along the channels, and so on."""
+        n, *_, c = out.shape
+        draw = np.random.default_rng(3)
+        bias = None if self.bias is None else np.linspace(-1, 1, c, dtype=out.dtype)
+        made = draw.integers(-1, 2, out.shape).astype(out.dtype) if self.unbent and self.slope is not None else None
+        if not self.measured:
+            return After(None if self.unbent else bias, self.slope, made)
+        if made is None:
+            return After(bias, self.slope, moments=np.full((2, n, self.blocks(module, out), c), np.nan))
+        x, mean, inv_std = draw.normal(size=(3, *out.shape)).astype(out.dtype)
+        about = (x, *(a.reshape(n, -1, c)[: self.groups, 0].copy() for a in (mean, inv_std))) if self.groups else None
+        return After(None, self.slope, made, sums=np.full((2, n, c), np.nan), about=about)
 
     @staticmethod
     def blocks(module, out):
@@ -91,12 +101,12 @@ class Problem:
         guarded[size:] = 7
         scratch = guarded[:size]
         for name, out, of in (("forward", y, x), ("backward_input", dx, dy)):
-            moments = None
-            if self.measured:
-                moments = np.full((2, len(x), self.blocks(module, out), out.shape[-1]), np.nan)
-            getattr(module, name)(*lead, out, scratch, of, w, *options, *self.finish(out), moments)
-            if moments is not None:
-                are_moments(moments, out)
+            after = self.after(out, module)
+            getattr(module, name)(*lead, out, scratch, of, w, *options, after)
+            if after.moments is not None:
+                are_moments(after.moments, out)
+            if after.sums is not None:
+                are_sums(after, out)
         module.backward_weight(*lead, dw, scratch, dy, x, *options, False)
         more = np.ones_like(dw)
         module.backward_weight(*lead, more, scratch, dy, x, *options, True)
@@ -117,6 +127,7 @@ def draw_problem(draw, kernel, stride, channels, least=(1, 1), exact=False, ends
     n, seed = draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
     problem = Problem(n, channels, size, kernel, stride, padding, seed)
     problem.bias, problem.slope = draw(st.sampled_from(ends))
+    problem.unbent, problem.groups = draw(st.booleans()), draw(st.sampled_from([0, 1, n]))
     if not columns.is_columns(*problem.shapes, padding):  # one product, which has left the cache when it is done
         problem.measured = draw(st.booleans())
     return problem
@@ -134,6 +145,17 @@ def with_threads(count, problem, run):
         mock.patch.object(correlate, "thread_count", return_value=count),
     ):
         return run(problem)
+
+
+def are_sums(after, y):
+    """Sums (2, N, C) are those of each sample's y, and of y (x - mean) inv_std."""
+    rows = y.reshape(len(y), -1, y.shape[-1]).astype(np.float64)
+    few = 1e-13 * (1 + np.abs(rows).sum(axis=1))
+    assert (np.abs(after.sums[0] - rows.sum(axis=1)) <= few).all()
+    if after.about is not None:
+        x, mean, inv_std = after.about
+        terms = rows * (x.reshape(rows.shape) - mean[:, None]) * inv_std[:, None]
+        assert (np.abs(after.sums[1] - terms.sum(axis=1)) <= 1e-13 * (1 + np.abs(terms).sum(axis=1))).all()
 
 
 def are_moments(moments, y):
@@ -324,6 +346,7 @@ def test_a_choice_does_not_depend_on_how_it_is_reached():
 NARROW = """
 import numpy as np
 from npgan.kernels import vectors
+from npgan.kernels.after import After
 from npgan.kernels.conv import panels, reference
 from npgan.kernels.conv.scratch import elements
 from npgan.kernels.conv.tiles import Scheme
@@ -333,8 +356,8 @@ scheme, pads, draw = Scheme(2, 2, 2), ((1, 1), (1, 1)), np.random.default_rng(0)
 x, w, y = draw.normal(size=(2, 6, 6, 3)), draw.normal(size=(4, 4, 3, 17)), draw.normal(size=(2, 3, 3, 17))
 scratch = np.full(elements(panels.shapes(scheme, 2, w.shape, y.shape)), np.nan)
 found = [np.empty_like(a) for a in (y, x, w)]
-panels.convolve(scheme, found[0], scratch, x, w, pads, False, False, None, None)
-panels.convolve(scheme, found[1], scratch, y, w, pads, False, True, None, None)
+panels.convolve(scheme, found[0], scratch, x, w, pads, False, False, After())
+panels.convolve(scheme, found[1], scratch, y, w, pads, False, True, After())
 panels.correlate(scheme, found[2], scratch, y, x, pads, False)
 right, options = [np.empty_like(a) for a in (y, x, w)], ((2, 2), pads, (1, 1))
 reference.forward(right[0], scratch, x, w, *options)

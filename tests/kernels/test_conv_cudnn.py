@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from npgan.backend import get_backend
 from npgan.errors import BackendError, ConfigError
+from npgan.kernels.after import After
 from npgan.kernels.conv import gpu, gpu_choice, gpu_cudnn, reference
 from npgan.layers import Conv2d
 from npgan.network import Network
@@ -165,8 +166,8 @@ class Problem:
         x, w, dy, b, c = map(xp.asarray, (self.x, self.w, self.dy, self.b, self.c))
         scratch = xp.full(module.workspace(*self.shapes, *self.options, **how), np.nan, np.float32)
         y, dx, dw = xp.full_like(dy, np.nan), xp.full_like(x, np.nan), xp.ones_like(w)
-        module.forward(y, scratch, x, w, *self.options, b, 0.2, **how)
-        module.backward_input(dx, scratch, dy, w, *self.options, c, None, **how)
+        module.forward(y, scratch, x, w, *self.options, After(b, 0.2), **how)
+        module.backward_input(dx, scratch, dy, w, *self.options, After(c), **how)
         module.backward_weight(dw, scratch, dy, x, *self.options, True, **how)
         return [np.asarray(a.get() if xp is not np else a) for a in (y, dx, dw)]
 

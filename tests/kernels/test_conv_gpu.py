@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import npgan
 from npgan.backend import cuda
 from npgan.errors import ShapeError
+from npgan.kernels.after import After
 from npgan.kernels.conv import gpu, gpu_choice, reference
 from npgan.kernels.conv.gpu_choice import MAPS, Work, choose, plan
 
@@ -74,10 +75,10 @@ class Problem:
             gpu.backward_weight(out, scratch, dy, x, *self.options, True, **how)
         elif which == "FORWARD":
             out = up(np.full_like(self.dy, np.nan))
-            gpu.forward(out, scratch, x, w, *self.options, up(self.b), slope, **how)
+            gpu.forward(out, scratch, x, w, *self.options, After(up(self.b), slope), **how)
         else:
             out = up(np.full_like(self.x, np.nan))
-            gpu.backward_input(out, scratch, dy, w, *self.options, up(self.c), slope, **how)
+            gpu.backward_input(out, scratch, dy, w, *self.options, After(up(self.c), slope), **how)
         return self.xp.asnumpy(out)
 
     def expected(self, which, compute="float32", slope=0.2):
@@ -90,10 +91,10 @@ class Problem:
                 reference.backward_weight(out, None, c, a, *self.options, True)
             elif which == "FORWARD":
                 out = np.empty(self.dy.shape)
-                reference.forward(out, None, a, b, *self.options, self.b if end else np.abs(self.b), end)
+                reference.forward(out, None, a, b, *self.options, After(self.b if end else np.abs(self.b), end))
             else:
                 out = np.empty(self.x.shape)
-                reference.backward_input(out, None, c, b, *self.options, self.c if end else np.abs(self.c), end)
+                reference.backward_input(out, None, c, b, *self.options, After(self.c if end else np.abs(self.c), end))
             found.append(out)
         return found
 
@@ -216,6 +217,7 @@ EDGES = """
 import ctypes, mmap
 import cupy
 import numpy as np
+from npgan.kernels.after import After
 from npgan.kernels.conv import gpu, gpu_choice
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -250,8 +252,8 @@ for few in (1, 1 << 30):
                 bias, other = fenced((o,), last), fenced((i,), last)
                 scratch = cupy.empty(gpu.workspace(x.shape, weight.shape, dy.shape, *options), np.float32)
                 for compute in COMPUTES:
-                    gpu.forward(dy, scratch, x, weight, *options, bias, 0.2, compute=compute)
-                    gpu.backward_input(x, scratch, dy, weight, *options, other, 0.2, compute=compute)
+                    gpu.forward(dy, scratch, x, weight, *options, After(bias, 0.2), compute=compute)
+                    gpu.backward_input(x, scratch, dy, weight, *options, After(other, 0.2), compute=compute)
                     gpu.backward_weight(weight, scratch, dy, x, *options, True, compute=compute)
 """
 

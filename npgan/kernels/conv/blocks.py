@@ -14,7 +14,8 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.finish import finish, or_none
+from npgan.kernels.after import After
+from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import tile
@@ -38,7 +39,7 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
 
     @kernel
     def convolve(
-        start, stop, share, out, a_s, c_s, source, u, bias, slope, moments, reads, writes, seen, kinds, spans, sizes,
+        start, stop, share, out, a_s, c_s, source, u, after, reads, writes, seen, kinds, spans, sizes,
         strides, a_at, c_at, a_rows, terms, lines, clear,
     ):  # fmt: skip
         # out (N, H W O), source (N, H W I), u (points, panels, rows of all phases, width), the samples [start, stop)
@@ -94,7 +95,7 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
                             seen[t, phase_out], c, row * c_row, c_at,
                         )  # fmt: skip
             for n in range(first, first + count):
-                finish(out[n], bias, slope, moments, n)
+                finish(out[n], after, n)
 
     return convolve
 
@@ -154,9 +155,7 @@ def convolve(
     padding: Pads,
     turned: bool,
     gradient: bool,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """Convolve x by w to y; or dy to dx, for the `gradient`.
 
@@ -203,9 +202,7 @@ def convolve(
         c,
         source.reshape(n, -1, few),
         u,
-        bias,
-        slope,
-        or_none(moments),
+        prepare(after, out),
         reads,
         writes,
         at.seen,

@@ -13,7 +13,8 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.finish import finish, finish_rows, or_none
+from npgan.kernels.after import After
+from npgan.kernels.conv.finish import finish, finish_rows, prepare
 from npgan.kernels.conv.shares import add_shares
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.product import NO, YES, columns_times, gemm, rows_times
@@ -83,7 +84,7 @@ def _fold(x, columns, sh, sw, top, left, dh, dw):
 
 
 @kernel
-def _forward(start, stop, share, y, scratch, x, w, bias, slope, moments, step, shape, sh, sw, top, left, dh, dw):
+def _forward(start, stop, share, y, scratch, x, w, after, step, shape, sh, sw, top, left, dh, dw):
     # y (N, OH OW, O), x (N, H, W I), w (KH KW I, O)
     rows, width = y.shape[1], w.shape[0]
     for n in range(start, stop, step):
@@ -92,13 +93,11 @@ def _forward(start, stop, share, y, scratch, x, w, bias, slope, moments, step, s
         _unroll(columns.reshape((count * shape[0], *shape[1:])), x[n : n + count], sh, sw, top, left, dh, dw)
         gemm(NO, NO, count * rows, y.shape[2], width, columns, width, w, y.shape[2], 0, y[n], y.shape[2])
         for i in range(n, n + count):
-            finish(y[i], bias, slope, moments, i)
+            finish(y[i], after, i)
 
 
 @kernel
-def _backward_input(
-    start, stop, share, dx, scratch, dy, w, bias, slope, moments, step, shape, sh, sw, top, left, dh, dw
-):
+def _backward_input(start, stop, share, dx, scratch, dy, w, after, step, shape, sh, sw, top, left, dh, dw):
     # dx (N, H, W I), dy (N, OH OW, O)
     rows, width, channels = dy.shape[1], w.shape[0], w.shape[1]
     for n in range(start, stop, step):
@@ -108,7 +107,7 @@ def _backward_input(
         folded = columns.reshape((count, *shape))
         _fold(dx[n : n + count].reshape((count * dx.shape[1], dx.shape[2])), folded, sh, sw, top, left, dh, dw)
         for i in range(n, n + count):
-            finish(dx[i].reshape((-1, shape[4])), bias, slope, moments, i)
+            finish(dx[i].reshape((-1, shape[4])), after, i)
 
 
 @kernel
@@ -156,10 +155,11 @@ def _buffers(scratch: Array, x: Shape, w: Shape, y: Shape) -> tuple[Array, Array
     return scratch[:size].reshape(thread_count(), -1), sums.reshape(thread_count(), width, w[3]), step
 
 
-def _finish(y: Array, bias: Array | None, slope: float | None) -> None:
-    if bias is not None or slope is not None:
-        rows = y.reshape(-1, y.shape[-1])
-        over_samples(finish_rows, len(rows), rows.size, rows, bias, slope, or_none(None))
+def _finish(y: Array, after: After) -> None:
+    if after.bias is not None or after.slope is not None:
+        rows = y.reshape(1, -1, y.shape[-1])
+        made = None if after.made is None else after.made.reshape(rows.shape)
+        over_samples(finish_rows, rows.shape[1], rows.size, rows[0], prepare(after._replace(made=made), rows))
 
 
 def forward(
@@ -170,16 +170,14 @@ def forward(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     n, oh, ow, o = y.shape
     matrix = w.reshape(-1, o)
     if is_columns(x.shape, w.shape, y.shape, padding):
         rows_times(y.reshape(-1, o), x.reshape(-1, matrix.shape[0]), matrix)
-        _finish(y, bias, slope)
+        _finish(y, after)
         return
     columns, _, step = _buffers(scratch, x.shape, w.shape, y.shape)
     lines, shape = x.reshape(n, x.shape[1], -1), (oh, ow, *w.shape[:3])
@@ -192,9 +190,7 @@ def forward(
         columns,
         lines,
         matrix,
-        bias,
-        slope,
-        or_none(moments),
+        prepare(after, y),
         step,
         shape,
         *_geometry(stride, padding, dilation),
@@ -209,16 +205,14 @@ def backward_input(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     n, oh, ow, o = dy.shape
     matrix = w.reshape(-1, o)
     if is_columns(dx.shape, w.shape, dy.shape, padding):
         rows_times(dx.reshape(-1, matrix.shape[0]), dy.reshape(-1, o), matrix, transposed=True)
-        _finish(dx, bias, slope)
+        _finish(dx, after)
         return
     columns, _, step = _buffers(scratch, dx.shape, w.shape, dy.shape)
     lines, shape = dx.reshape(n, dx.shape[1], -1), (oh, ow, *w.shape[:3])
@@ -231,9 +225,7 @@ def backward_input(
         columns,
         dy.reshape(n, -1, o),
         matrix,
-        bias,
-        slope,
-        or_none(moments),
+        prepare(after, dx),
         step,
         shape,
         *_geometry(stride, padding, dilation),

@@ -1,6 +1,7 @@
 """Convolution, compiled: each shape by the algorithm that `choose` picks for it."""
 
 from npgan.backend.base import Array, Shape
+from npgan.kernels.after import NOTHING, After
 from npgan.kernels.conv import columns, direct, winograd
 from npgan.kernels.conv.choice import choose
 from npgan.kernels.conv.windows import Pads, Pair
@@ -37,18 +38,16 @@ def forward(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
 ) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), finished."""
     choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.forward(choice.scheme, y, scratch, x, w, padding, bias, slope, moments)
+        winograd.forward(choice.scheme, y, scratch, x, w, padding, after)
     elif choice.name == "direct":
-        direct.forward(y, scratch, x, w, stride, padding, bias, slope, moments)
+        direct.forward(y, scratch, x, w, stride, padding, after)
     else:
-        columns.forward(y, scratch, x, w, stride, padding, dilation, bias, slope, moments)
+        columns.forward(y, scratch, x, w, stride, padding, dilation, after)
 
 
 def backward_input(
@@ -59,18 +58,16 @@ def backward_input(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
 ) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I), finished."""
     choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
-        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, bias, slope, moments)
+        winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, after)
     elif choice.name == "direct":
-        direct.backward_input(dx, scratch, dy, w, stride, padding, bias, slope, moments)
+        direct.backward_input(dx, scratch, dy, w, stride, padding, after)
     else:
-        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, bias, slope, moments)
+        columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, after)
 
 
 def backward_weight(
@@ -97,7 +94,8 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
+    after: After = NOTHING,
 ) -> None:
     """Do `backward_weight` and `backward_input` at once."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation, after)

@@ -11,6 +11,7 @@ opposite order, w'[i, j] = w[K - 1 - i, K - 1 - j]ᵀ and padding K - 1 - p, so 
 from math import prod
 
 from npgan.backend.base import Array, Shape
+from npgan.kernels.after import After
 from npgan.kernels.conv import correlate, gather, scatter
 from npgan.kernels.conv.outer import MORE
 from npgan.kernels.conv.scratch import elements
@@ -64,15 +65,13 @@ def forward(
     w: Array,
     stride: Pair,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O)."""
     if _is_turned(w.shape):
-        scatter.scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope, moments)
+        scatter.scatter(y, scratch, x, _turn(w), stride, _turned_padding(w.shape, padding), after)
     else:
-        gather.gather(y, scratch, x, w, stride, padding, bias, slope, moments)
+        gather.gather(y, scratch, x, w, stride, padding, after)
 
 
 def backward_input(
@@ -82,15 +81,13 @@ def backward_input(
     w: Array,
     stride: Pair,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I)."""
     if _is_turned(w.shape):
-        gather.gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding), bias, slope, moments)
+        gather.gather(dx, scratch, dy, _turn(w), stride, _turned_padding(w.shape, padding), after)
     else:
-        scatter.scatter(dx, scratch, dy, w, stride, padding, bias, slope, moments)
+        scatter.scatter(dx, scratch, dy, w, stride, padding, after)
 
 
 def backward_weight(

@@ -9,7 +9,8 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_shares, thread_count
-from npgan.kernels.conv.finish import finish, or_none
+from npgan.kernels.after import After
+from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
 from npgan.kernels.conv.scratch import arrays
@@ -24,7 +25,7 @@ def _kernel(vectors: int) -> Any:
 
     @kernel
     def gather(
-        start, stop, share, features, padded, image, w, bias, slope, moments, pixels, terms, size, top, left, step,
+        start, stop, share, features, padded, image, w, after, pixels, terms, size, top, left, step,
         count,
     ):  # fmt: skip
         # features (N, pixels, O), image (N, H, W I), w (terms, O); a block of pixels at a time, the last one anew
@@ -38,7 +39,7 @@ def _kernel(vectors: int) -> Any:
                         rows, vectors, features[n], at * o + c, o, p, 0, pixels, at, terms, 0, count, w, c, o, 0, None,
                         0, None,
                     )  # fmt: skip
-            finish(features[n].reshape((-1, o)), bias, slope, moments, n)
+            finish(features[n].reshape((-1, o)), after, n)
 
     return gather
 
@@ -55,9 +56,7 @@ def gather(
     w: Array,
     stride: Pair,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None,
+    after: After,
 ) -> None:
     """Image (N, H, W, I), w (KH, KW, I, O) -> features (N, OH, OW, O)."""
     n, many = len(image), w.shape[3]
@@ -75,9 +74,7 @@ def gather(
         padded,
         image.reshape(n, image.shape[1], -1),
         w.reshape(-1, many),
-        bias,
-        slope,
-        or_none(moments),
+        prepare(after, features),
         plan.pixels,
         plan.terms,
         plan.size,

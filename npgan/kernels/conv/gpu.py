@@ -5,7 +5,8 @@
 
 from npgan.backend.base import Array, Shape
 from npgan.backend.cuda import THREADS, blocks, kernel, launch
-from npgan.kernels.bias.gpu import forward as finish
+from npgan.kernels.after import NOTHING, After
+from npgan.kernels.bias import gpu as biases
 from npgan.kernels.conv import gpu_choice, gpu_cudnn
 from npgan.kernels.conv.gpu_choice import MAPS, Map, plan
 from npgan.kernels.conv.gpu_cudnn import address
@@ -46,16 +47,14 @@ def forward(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
     *,
     compute: str = "float32",
     conv: str = "auto",
 ) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given."""
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), finished."""
     shapes = x.shape, w.shape, y.shape
-    _run("FORWARD", y, scratch, x, w, shapes, (stride, padding, dilation), compute, conv, bias, slope)
+    _run("FORWARD", y, scratch, x, w, shapes, (stride, padding, dilation), compute, conv, after)
 
 
 def backward_input(
@@ -66,16 +65,14 @@ def backward_input(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
     *,
     compute: str = "float32",
     conv: str = "auto",
 ) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I), finished."""
     shapes = dx.shape, w.shape, dy.shape
-    _run("DATA", dx, scratch, dy, w, shapes, (stride, padding, dilation), compute, conv, bias, slope)
+    _run("DATA", dx, scratch, dy, w, shapes, (stride, padding, dilation), compute, conv, after)
 
 
 def backward_weight(
@@ -107,13 +104,14 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
+    after: After = NOTHING,
     *,
     compute: str = "float32",
     conv: str = "auto",
 ) -> None:
     """Do `backward_weight` and `backward_input` one after the other."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate, compute=compute, conv=conv)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation, compute=compute, conv=conv)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation, after, compute=compute, conv=conv)
 
 
 def _run(
@@ -126,19 +124,20 @@ def _run(
     options: tuple[Pair, Pads, Pair],
     compute: str,
     conv: str,
-    bias: Array | None = None,
-    slope: float | None = None,
+    after: After = NOTHING,
     accumulate: bool = False,
 ) -> None:
     """Compute a map: out from the factors a and b."""
+    slope = after.slope if after.made is None else None
     if not gpu_cudnn.why_not(conv, compute, *shapes[:2], out.dtype.itemsize) and _aligned(out, a, b):
         found = gpu_cudnn.plan(which, *shapes, *options)
         if found is not None:
             gpu_cudnn.run(found, which, out, scratch, a, b, accumulate)
-            if bias is not None or slope is not None:
-                finish(out.reshape(-1, out.shape[-1]), bias, slope)
+            biases.forward(out.reshape(-1, out.shape[-1]), after.bias, slope)
+            _unbend(out, after)
             return
-    _own(which, out, scratch, a, b, shapes, options, compute, bias, slope, accumulate)
+    _own(which, out, scratch, a, b, shapes, options, compute, after.bias, slope, accumulate)
+    _unbend(out, after)
 
 
 def _own(
@@ -189,6 +188,12 @@ def _own(
         add = kernel("conv/parts", "add_parts", out.dtype)
         channels = out.shape[-1]
         launch(add, blocks(out.size), THREADS, out, scratch, *end, accumulate, work.parts, out.size, channels)
+
+
+def _unbend(out: Array, after: After) -> None:
+    if after.made is not None and after.slope is not None:
+        rows, made = (array.reshape(-1, out.shape[-1]) for array in (out, after.made))
+        biases.unbend(rows, None, None, rows, made, after.slope, False)
 
 
 def _aligned(*arrays: Array) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.conv.finish import finish, or_none
+from npgan.kernels.after import After
+from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.separable import separable, tile
@@ -63,7 +64,7 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
     adds = int(letter == "B")
 
     @kernel
-    def transform(start, stop, images, points, bias, slope, moments, of_all, pixels, seen, kinds, places, step, clear):
+    def transform(start, stop, images, points, after, of_all, pixels, seen, kinds, places, step, clear):
         channels = images.shape[2]
         for n in range(start, stop):
             if clear:
@@ -76,7 +77,7 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
                         full, low, right, adds, kinds[t], channels, images[n], 0, offsets, before, points, at,
                         places[phase],
                     )  # fmt: skip
-            finish(images[n], bias, slope, moments, of_all + n)
+            finish(images[n], after, of_all + n)
 
     return transform
 
@@ -303,9 +304,7 @@ def convolve(
     padding: Pads,
     turned: bool,
     gradient: bool,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """Convolve x by w to y; or dy to dx, for the `gradient`.
 
@@ -313,10 +312,11 @@ def convolve(
     """
     like = turned_shape(w.shape) if turned else w.shape
     x, y = (out, source) if gradient else (source, out)
+    finished = prepare(after, out)
     for samples, group in _groups(scheme, len(x), x.shape, like, y.shape, padding, scratch):
         group.take(source[samples], of_y=gradient)
         group.multiply(w, turned, gradient)
-        group.give(out[samples], not gradient, bias, slope, or_none(moments), samples.start)
+        group.give(out[samples], not gradient, finished, samples.start)
 
 
 def correlate(scheme: Scheme, dw: Array, scratch: Array, dy: Array, x: Array, padding: Pads, accumulate: bool) -> None:

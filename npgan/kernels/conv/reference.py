@@ -16,7 +16,8 @@ from itertools import product
 import numpy as np
 
 from npgan.backend.base import Array, Shape
-from npgan.kernels.bias.reference import forward as finish
+from npgan.kernels.after import NOTHING, After
+from npgan.kernels.bias import reference as biases
 from npgan.kernels.conv.windows import Pads, Pair, crop, empty_padded, pad, tap
 
 
@@ -28,7 +29,7 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
 def measured(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, of_x: bool) -> int:
     """Into how many blocks a sample of y, or of x, is divided whose moments `forward`, or `backward_input`, finds.
 
-    0 where it does not.
+    0 where it does not, nor sums.
     """
     return 1
 
@@ -41,21 +42,17 @@ def forward(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
 ) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O); a bias (O,) and a leaky ReLU are done too where given.
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), finished: see `npgan.kernels.after`.
 
-    Moments (2, N, blocks, O) of what comes out are found where asked for: the mean of each channel in each block of a
-    sample's rows, and the sum of squares about it, in float64. See `measured`.
+    Moments and sums of what comes out may be asked for where `measured` says into how many blocks.
     """
     padded = pad(x, padding)
     y[...] = 0
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
         y += np.matmul(tap(padded, i, j, y, stride, dilation), w[i, j])
-    finish(y, bias, slope)
-    _measure(moments, y)
+    _finish(y, after)
 
 
 def backward_input(
@@ -66,18 +63,15 @@ def backward_input(
     stride: Pair,
     padding: Pads,
     dilation: Pair,
-    bias: Array | None = None,
-    slope: float | None = None,
-    moments: Array | None = None,
+    after: After = NOTHING,
 ) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I); a bias (I,) and a leaky ReLU are done too where given."""
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I), finished as by `forward`."""
     padded = empty_padded(dx, padding)
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
         at = tap(padded, i, j, dy, stride, dilation)
         at += np.matmul(dy, w[i, j].T)
     dx[...] = crop(padded, padding)
-    finish(dx, bias, slope)
-    _measure(moments, dx)
+    _finish(dx, after)
 
 
 def backward_weight(
@@ -102,14 +96,25 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
+    after: After = NOTHING,
 ) -> None:
     """Do `backward_weight` and `backward_input` at once."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation, after)
 
 
-def _measure(moments: Array | None, y: Array) -> None:
+def _finish(y: Array, after: After) -> None:
+    bias, slope, made, moments, sums, about = after
+    if made is not None and slope is not None:
+        biases.unbend(y, None, None, y, made, slope, False)
+    else:
+        biases.forward(y, bias, slope)
+    rows = y.reshape(len(y), -1, y.shape[-1]).astype(np.result_type(y.dtype, np.float64))
     if moments is not None:
-        rows = y.reshape(len(y), 1, -1, y.shape[-1]).astype(np.result_type(y.dtype, np.float64))
-        moments[0] = rows.mean(axis=2)
-        moments[1] = ((rows - moments[0][:, :, None]) ** 2).sum(axis=2)
+        moments[0, :, 0] = rows.mean(axis=1)
+        moments[1, :, 0] = ((rows - rows.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    if sums is not None:
+        sums[0] = rows.sum(axis=1)
+        if about is not None:
+            x, mean, inv_std = about
+            sums[1] = (rows * (x.reshape(rows.shape) - mean[:, None]) * inv_std[:, None]).sum(axis=1)

@@ -27,7 +27,8 @@ from numba.extending import intrinsic
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_shares, thread_count
-from npgan.kernels.conv.finish import finish, or_none
+from npgan.kernels.after import After
+from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.scratch import arrays
 from npgan.kernels.conv.tiles import steps, whole
@@ -136,7 +137,7 @@ def _kernel(vectors: int, taps: int, sh: int, line: int) -> Any:
 
     @kernel
     def scatter(
-        start, stop, share, image, products, cells, features, b, few, bias, slope, moments, pixels, terms, ahead,
+        start, stop, share, image, products, cells, features, b, few, after, pixels, terms, ahead,
         sources, counts, top, left, step,
     ):  # fmt: skip
         # image (N, H, W I), features (N, pixels, O), b (O, taps and channels); a block of pixels at a time, the last
@@ -165,7 +166,7 @@ def _kernel(vectors: int, taps: int, sh: int, line: int) -> Any:
                 row = c[at : at + into.size]
                 for x in range(into.size):
                     into[x] = row[x]
-            finish(image[n].reshape((-1, few)), bias, slope, moments, n)
+            finish(image[n].reshape((-1, few)), after, n)
 
     return scatter
 
@@ -185,9 +186,7 @@ def scatter(
     w: Array,
     stride: Pair,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None,
+    after: After,
 ) -> None:
     """Features (N, OH, OW, O), w (KH, KW, I, O) -> image (N, H, W, I)."""
     n, (few, many) = len(image), w.shape[2:]
@@ -206,9 +205,7 @@ def scatter(
         features.reshape(n, -1),
         b,
         few,
-        bias,
-        slope,
-        or_none(moments),
+        prepare(after, image),
         steps(features.shape[1] * features.shape[2], many),
         steps(many, 1),
         steps(_TERMS, _LINE),

@@ -26,6 +26,7 @@ One Inf in x becomes NaN in its whole tile: it stays visible.
 from typing import Any
 
 from npgan.backend.base import Array, Shape
+from npgan.kernels.after import After
 from npgan.kernels.conv import blocks, panels
 from npgan.kernels.conv.scratch import elements
 from npgan.kernels.conv.tiles import Scheme, turned_padding, turned_shape
@@ -62,12 +63,10 @@ def forward(
     x: Array,
     w: Array,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """x (N, H, W, I), w (K, K, I, O) -> y (N, OH, OW, O)."""
-    _way(scheme, w.shape).convolve(scheme, y, scratch, x, w, padding, False, False, bias, slope, moments)
+    _way(scheme, w.shape).convolve(scheme, y, scratch, x, w, padding, False, False, after)
 
 
 def backward_input(
@@ -77,16 +76,14 @@ def backward_input(
     dy: Array,
     w: Array,
     padding: Pads,
-    bias: Array | None,
-    slope: float | None,
-    moments: Array | None = None,
+    after: After,
 ) -> None:
     """dy (N, OH, OW, O), w (K, K, I, O) -> dx (N, H, W, I)."""
     scheme, turned = _less_rounding(scheme), scheme.stride == 1
     if turned:
         padding = turned_padding(w.shape, padding)
     like = turned_shape(w.shape) if turned else w.shape
-    _way(scheme, like).convolve(scheme, dx, scratch, dy, w, padding, turned, not turned, bias, slope, moments)
+    _way(scheme, like).convolve(scheme, dx, scratch, dy, w, padding, turned, not turned, after)
 
 
 def backward_weight(

@@ -2,7 +2,9 @@
 
 What a step does is `Alternating.iterate`, here as everywhere. On a backend that records, its kernel calls are made by
 the first step of each kind (a penalty that is due in some steps makes two kinds), written down by the second, and
-replayed by all others; the bits are the same. Losses and norms stay where they are computed until somebody asks.
+replayed by all others; the bits are the same. Where Python could have computed something that was not written down, the
+first replay is compared with the step as it is written, and if one bit differs, steps are not recorded. Losses and norms
+stay where they are computed until somebody asks.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Steps:
         self._data: Data | None = None
         self._batches: list[tuple[Array, Array | None]] = []  # where recorded steps find them
         self._recordings: dict[Any, Recording | None] = {}  # by kind of step; None: run once, not yet recorded
+        self._unchecked: set[Any] = set()  # kinds whose replay has not been compared
         self._names: dict[Any, tuple[str, ...]] = {}
         self._kind: Any = None
         self._found: dict[str, float] = {}  # of the last step, where it was not recorded
@@ -89,7 +92,9 @@ class Steps:
         self._now, self._kind = step, kind
         self._open(step)
         self._take(data)
-        if recording is not None:
+        if recording is not None and kind in self._unchecked:
+            self._check(recording)
+        elif recording is not None:
             recording.prepare()
             recording.launch()
         elif kind in self._recordings:
@@ -123,7 +128,23 @@ class Steps:
             self._found = self.rule.step(self._now, self._data)
         else:
             self._recordings[self._kind] = recording
+            if recording.checks:
+                self._unchecked.add(self._kind)
             recording.launch()
+
+    def _check(self, recording: Recording) -> None:
+        """Run the step of now by its recording, and as it is written, and compare."""
+        before, out = Snapshot(self._players), self._out.copy()
+        recording.prepare()
+        recording.launch()
+        found, numbers = Snapshot(self._players), self._out.copy()
+        before.put_back()
+        self._out[...] = out
+        self._iterate()
+        self._unchecked.remove(self._kind)
+        if found.tobytes() != Snapshot(self._players).tobytes() or numbers.tobytes() != self._out.tobytes():
+            self.reason = "a replay has other bits than the step as it is written: something in it is no kernel"
+            self._found = dict(zip(self._names[self._kind], self._out[1:].tolist(), strict=False))
 
     def _take(self, data: Data) -> None:
         """Copy the step's batches to where recorded steps find them."""
@@ -262,6 +283,10 @@ class Snapshot:
                 player.network.backend.copy(copies[key], array)
         self._counts = [(each.optimizer.t, each.ema.t if each.ema is not None else 0) for each in self._players]
 
+    def tobytes(self) -> list[bytes]:
+        """Return the bits of each array."""
+        return [array.tobytes() for copies in self._copies for array in copies.values()]
+
     def put_back(self) -> None:
         """Make the players what they were."""
         for player, copies, (t, ema_t) in zip(self._players, self._copies, self._counts, strict=True):
@@ -289,6 +314,8 @@ def _reason(rule: Alternating | MiniBatches) -> str | None:
         return f"the rule is {rule.rule}, and only the alternating step is recorded"
     if game.generator.backend is not game.discriminator.backend:
         return "the players were given two backends"
-    if recorder.stacks_alone and (game.penalties or not game.stacked):
-        return "steps are compiled for networks that are stacks of small dense layers, without penalties"
+    for network in (game.generator, game.discriminator):
+        for path, layer, _ in network.rows:
+            if recorder.checks and not type(layer).__module__.startswith("npgan."):
+                return f"{path} {type(layer).__name__} is a layer of yours: what it computes in Python would be lost"
     return None

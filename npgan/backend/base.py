@@ -83,7 +83,7 @@ class Backend(ABC):
 
     @property
     def arrays(self) -> Any:
-        """What layers call for what is no kernel: `xp`, or what stands for it where a step is recorded."""
+        """What is called in a step for what is no kernel: `xp`, or what stands for it where the step is recorded."""
         return self.xp if self.recording is None else self.recording.xp
 
     def live(self, function: Callable[[], Any]) -> Any:

@@ -42,7 +42,7 @@ class Cell:
 
 class _NoArrays:
     def __getattr__(self, name: str) -> Any:
-        raise CannotRecordError(f"a layer calls NumPy's {name}, which is no kernel")
+        raise CannotRecordError(f"it calls NumPy's {name}, which is no kernel")
 
 
 class CompiledStep(Recording):

@@ -58,7 +58,8 @@ def words_of(kind: Any, value: Any) -> list[int]:
     if isinstance(kind, types.Array):
         return [0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides]
     if isinstance(kind, types.BaseTuple):
-        return [word for each, element in zip(kind.types, value, strict=True) for word in words_of(each, element)]
+        kinds: Any = kind
+        return [word for each, element in zip(kinds, value, strict=True) for word in words_of(each, element)]
     if isinstance(kind, types.NoneType):
         return [0]
     if isinstance(kind, types.Boolean | types.Integer):
@@ -95,9 +96,12 @@ class Trampolines:
             self._entries[self._names[key]] = entry, leading, indirect
         return self._names[key]
 
-    @global_compiler_lock
     def compile(self) -> tuple[dict[str, int], Any]:
         """Return the addresses by name, and what must be kept as long as they are called."""
+        with global_compiler_lock:
+            return self._compile()
+
+    def _compile(self) -> tuple[dict[str, int], Any]:
         if not self._entries:
             return {}, None
         context = next(iter(self._entries.values()))[0].context
@@ -120,10 +124,7 @@ def _emit(module: Any, name: str, entry: Entry, leading: int, indirect: tuple[in
         return builder.load(builder.gep(block, [ir.Constant(_word, place)]))
 
     result, problem, *wanted = kind.args
-    if entry.result is types.none:
-        to = builder.alloca(result.pointee)
-    else:
-        to = builder.inttoptr(load(0), result)
+    to = builder.alloca(result.pointee) if entry.result is types.none else builder.inttoptr(load(0), result)
     given = [to, builder.alloca(problem.pointee), *numbers[:leading]]
     for place, argument in enumerate(wanted[leading:], 1):
         word = load(place)

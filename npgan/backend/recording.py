@@ -88,7 +88,7 @@ class Recording(ABC):
 
     @property
     def xp(self) -> Any:
-        """What layers call for what is no kernel."""
+        """What is called for what is no kernel."""
         return self.backend.xp
 
     def record(self, body: Callable[[], T]) -> T:

@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
 RECORDED: dict[str, tuple[str, ...]] = {
     "activation": (
-        *("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "tanh", "tanh_backward", "sigmoid"),
-        *("sigmoid_backward", "softplus", "softplus_backward", "elu", "elu_backward"),
+        *("relu", "relu_backward", "leaky_relu", "leaky_relu_backward", "elu", "elu_backward", "elu_rbackward"),
+        *("tanh", "tanh_backward", "tanh_rbackward", "sigmoid", "sigmoid_backward", "sigmoid_rbackward"),
+        *("softplus", "softplus_backward", "softplus_rbackward"),
     ),
-    "arrays": ("copy", "add"),
+    "arrays": ("copy", "zero", "add"),
     "bias": ("forward", "backward", "unbend"),
     "conv": ("forward", "backward_input", "backward_weight", "backward"),
     "dense": ("forward", "backward_input", "backward_weight"),
+    "dropout": ("draw", "apply"),
     "embedding": ("forward", "backward"),
     "loss": ("cross_entropy", "squared", "linear", "hinge"),
-    "normalization": ("statistics", "settle", "normalize", "backward"),
-    "optimizer": ("adam_step", "rmsprop_step", "sgd_step", "momentum_step", "average", "clip", "limit"),
+    "normalization": ("statistics", "settle", "normalize", "backward", "rforward", "rbackward"),
+    "optimizer": ("adam_step", "rmsprop_step", "sgd_step", "momentum_step", "average", "clip", "limit", "scale"),
+    "penalty": ("charge", "between"),
+    "pool": ("average", "average_backward", "maximum", "maximum_backward", "maximum_rforward"),
     "random": ("normal", "uniform"),
     "reduce": ("mean", "norm"),
+    "shuffle": ("shuffle", "unshuffle"),
+    "softmax": ("forward", "backward", "rbackward"),
     "upsample": ("nearest", "nearest_backward", "bilinear", "bilinear_backward"),
 }
 

@@ -55,9 +55,9 @@ class Add(LinearJoin):
         if len(there) == 1:
             f.k.arrays.copy(y, there[0])
             return
-        f.xp.add(there[0], there[1], out=y)
+        f.k.arrays.add(y, there[0], there[1])
         for x in there[2:]:
-            f.xp.add(y, x, out=y)
+            f.k.arrays.add(y, y, x)
 
     def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
         for dx in dxs:
@@ -79,7 +79,7 @@ class Concat(LinearJoin):
     def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
         for x, part in zip(xs, _parts(f, y), strict=True):
             if x is None:
-                part[...] = 0
+                f.k.arrays.zero(part)
             else:
                 f.k.arrays.copy(part, x)
 
@@ -113,8 +113,8 @@ class Tile(LinearJoin):
     def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
         (x,) = xs
         assert x is not None
-        f.k.arrays.copy(y, x[:, None, None, :])
+        f.k.upsample.nearest(y, x[:, None, None], (self.height, self.width))
 
     def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
         if dxs[0] is not None:
-            f.xp.sum(dy, axis=(1, 2), out=dxs[0])
+            f.k.upsample.nearest_backward(dxs[0][:, None, None], dy, (self.height, self.width))

@@ -89,7 +89,7 @@ class Frames:
         """Add the gradients of values that had one already."""
         for part, total in zip(turn.into, turn.add_to, strict=True):
             if part is not None and total is not None:
-                self._backend.kernels.arrays.add(self._arrays[total], self._arrays[part])
+                self._backend.kernels.arrays.add(self._arrays[total], self._arrays[total], self._arrays[part])
 
 
 class _Uniform:

@@ -10,6 +10,11 @@ def copy(out: Array, source: Array) -> None:
     out[...] = source
 
 
-def add(out: Array, source: Array) -> None:
-    """Out + source -> out, of one shape."""
-    np.add(out, source, out=out)
+def zero(out: Array) -> None:
+    """0 -> out."""
+    out[...] = 0
+
+
+def add(out: Array, a: Array, b: Array) -> None:
+    """Arrays a + b -> out, all of one shape; out may be one of them."""
+    np.add(a, b, out=out)

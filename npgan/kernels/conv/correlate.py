@@ -82,4 +82,4 @@ def correlate(
     flat = sums[:count].reshape(count, -1)
     over_samples(add_shares, dw.size, dw.size, out.reshape(-1), flat, accumulate and out is dw)
     if out is not dw:
-        add(dw, out) if accumulate else copy(dw, out)
+        add(dw, dw, out) if accumulate else copy(dw, out)

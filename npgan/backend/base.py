@@ -81,6 +81,11 @@ class Backend(ABC):
         array[...] = 0
         return array
 
+    @property
+    def arrays(self) -> Any:
+        """What is called in a step for what is no kernel: `xp`, or what stands for it where the step is recorded."""
+        return self.xp if self.recording is None else self.recording.xp
+
     def live(self, function: Callable[[], Any]) -> Any:
         """Return the number that a function returns; what is recorded calls it again for each step (see `Live`)."""
         return function() if self.recording is None else self.recording.live(function)

@@ -73,17 +73,23 @@ class Recording(ABC):
 
     Attributes
     ----------
-    stacks_alone : bool
-        It can write down sweeps through stacks of small dense layers, and nothing else of a network.
+    checks : bool
+        It writes down calls of kernels, and what Python computes beside them is lost: a replay should be compared with
+        the step as it is written, once.
     """
 
-    stacks_alone: ClassVar[bool] = False
+    checks: ClassVar[bool] = False
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.numbers: list[Live] = []
         """What kernels read, in the order of their places."""
         self._functions: list[tuple[Callable[[], float | None], Live | None]] = []
+
+    @property
+    def xp(self) -> Any:
+        """What is called for what is no kernel."""
+        return self.backend.xp
 
     def record(self, body: Callable[[], T]) -> T:
         """Run `body` and write its kernel calls down; return what it returns.

@@ -10,11 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from itertools import cycle
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from npgan.errors import ConfigError
 # on a busy machine: LLVM that is unloaded meanwhile aborts the process.
 _PARTING = 60.0
 _GRAIN = 200_000  # of a matrix product, some 50 microseconds: twice what handing a task over takes
+_SHORT = 8192  # what one thread is done with before another has begun, in a step that is written down
 
 
 @lru_cache(maxsize=1)
@@ -36,6 +38,49 @@ def thread_count() -> int:
     if not setting.isdecimal() or int(setting) < 1:
         raise ConfigError(f"NPGAN_THREADS is {setting!r}, expected a whole number from 1")
     return int(setting)
+
+
+class Writer(Protocol):
+    """What writes calls of kernels down: see `npgan.backend.compiled_step`."""
+
+    def call(self, compiled: Any, leading: int, n: int, parts: int, args: tuple[Any, ...]) -> Any:
+        """Write down ``compiled(*args)``, with the first `leading` of start, stop and share of each part before them.
+
+        Returns
+        -------
+        what stands for the number that the kernel returns, or None where it returns none
+        """
+
+    def refuse(self, reason: str) -> None:
+        """Raise CannotRecordError."""
+
+
+class _Here(threading.local):
+    writer: Writer | None = None
+
+
+_here = _Here()  # other threads of the user's may run kernels while this one writes them down
+
+
+@contextmanager
+def written_by(writer: Writer) -> Iterator[None]:
+    """Have this thread's kernels written down instead of run, while in the block."""
+    _here.writer = writer
+    try:
+        yield
+    finally:
+        _here.writer = None
+
+
+def not_written(reason: str) -> None:
+    """Refuse to be written down: what follows is no call of a kernel."""
+    if _here.writer is not None:
+        _here.writer.refuse(reason)
+
+
+def is_written() -> bool:
+    """Return whether this thread's kernels are written down."""
+    return _here.writer is not None
 
 
 _Task = tuple[Callable[..., Any], tuple[Any, ...], "SimpleQueue[BaseException | None]"]
@@ -138,7 +183,14 @@ def step_aside(core: int) -> bool:
     return True
 
 
-def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> None:
+def alone(kernel: Callable[..., Any], *args: Any) -> Any:
+    """Call a kernel on this thread; return what it returns."""
+    if _here.writer is not None:
+        return _here.writer.call(kernel, 0, 1, 1, args)
+    return kernel(*args)
+
+
+def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any, elements: bool = False) -> None:
     """Call ``kernel(start, stop, *args)`` over ranges that cover ``range(n)``, one a thread.
 
     Parameters
@@ -150,7 +202,12 @@ def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> N
     work : int
         Elements read or written in all, or what costs as much. A thread is asked to help for every `_GRAIN` of it:
         with less, handing it over costs more than it brings.
+    elements : bool
+        The bits do not depend on where ranges end. A step that is written down divides it further then.
     """
+    if _here.writer is not None:
+        _here.writer.call(kernel, 2, n, _parts(n, work, elements), args)
+        return
     threads = shares(n, work)
     if threads == 1:
         kernel(0, n, *args)
@@ -158,7 +215,7 @@ def over_samples(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> N
     _divide([partial(kernel, n * t // threads, n * (t + 1) // threads) for t in range(threads)], args)
 
 
-def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> int:
+def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any, elements: bool = False) -> int:
     """Call ``kernel(start, stop, share, *args)`` like `over_samples`, for kernels with memory for each share.
 
     Returns
@@ -166,6 +223,10 @@ def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> in
     int
         The number of shares, which are numbered from 0.
     """
+    if _here.writer is not None:
+        threads = _parts(n, work, elements)
+        _here.writer.call(kernel, 3, n, threads, args)
+        return threads
     threads = shares(n, work)
     if threads == 1:
         kernel(0, n, 0, *args)
@@ -177,6 +238,11 @@ def over_shares(kernel: Callable[..., Any], n: int, work: int, *args: Any) -> in
 def shares(n: int, work: int) -> int:
     """Return among how many threads `over_samples` divides n samples with so much work."""
     return max(1, min(thread_count(), n, work // _GRAIN + 1))
+
+
+def _parts(n: int, work: int, elements: bool) -> int:
+    """Return among how many threads a step that is written down divides them; elsewise its bits were others."""
+    return max(1, min(thread_count(), n, work // _SHORT)) if elements else shares(n, work)
 
 
 def _divide(parts: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:

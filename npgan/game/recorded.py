@@ -2,7 +2,9 @@
 
 What a step does is `Alternating.iterate`, here as everywhere. On a backend that records, its kernel calls are made by
 the first step of each kind (a penalty that is due in some steps makes two kinds), written down by the second, and
-replayed by all others; the bits are the same. Losses and norms stay where they are computed until somebody asks.
+replayed by all others; the bits are the same. Where what Python computes is not written down, the first replay is
+compared with the step as it is written, and if one bit differs, steps are not recorded. Losses and norms stay where
+they are computed until somebody asks.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Steps:
         self._data: Data | None = None
         self._batches: list[tuple[Array, Array | None]] = []  # where recorded steps find them
         self._recordings: dict[Any, Recording | None] = {}  # by kind of step; None: run once, not yet recorded
+        self._unchecked: set[Any] = set()  # kinds whose replay has not been compared
         self._names: dict[Any, tuple[str, ...]] = {}
         self._kind: Any = None
         self._found: dict[str, float] = {}  # of the last step, where it was not recorded
@@ -82,16 +85,19 @@ class Steps:
         turns = self._alternating.turns(step)
         kind = tuple(each.due(turn) for turn in turns for each in self._alternating.game.penalties)
         recording = self._recordings.get(kind)
-        if recording is None or (self._start >= 0 and step - self._start >= self.window):
+        replayed = recording is not None and kind not in self._unchecked
+        if not replayed or (self._start >= 0 and step - self._start >= self.window):
             self._close(wanted=False)
-        if recording is None:
+        if not replayed:
             self._late += self._settle()  # what is wrong by now is not this step's
         self._now, self._kind = step, kind
         self._open(step)
         self._take(data)
-        if recording is not None:
+        if recording is not None and replayed:
             recording.prepare()
             recording.launch()
+        elif recording is not None:
+            self._check(recording)
         elif kind in self._recordings:
             self._record()
         else:  # kernels are compiled, memory is made
@@ -123,7 +129,26 @@ class Steps:
             self._found = self.rule.step(self._now, self._data)
         else:
             self._recordings[self._kind] = recording
-            recording.launch()
+            if recording.checks:  # this step is run as it is written, the next one both ways
+                self._unchecked.add(self._kind)
+                before.put_back()
+                self._iterate()
+            else:
+                recording.launch()
+
+    def _check(self, recording: Recording) -> None:
+        """Run the step of now by its recording, and as it is written, and compare."""
+        before, out = Snapshot(self._players), self._out.copy()
+        recording.prepare()
+        recording.launch()
+        found, numbers = Snapshot(self._players), self._out.copy()
+        before.put_back()
+        self._out[...] = out
+        self._iterate()
+        self._unchecked.remove(self._kind)
+        if not found.is_now() or numbers.tobytes() != self._out.tobytes():
+            self.reason = "a replay has other bits than the step as it is written: something in it is no kernel"
+            self._found = dict(zip(self._names[self._kind], self._out[1:].tolist(), strict=False))
 
     def _take(self, data: Data) -> None:
         """Copy the step's batches to where recorded steps find them."""
@@ -260,7 +285,15 @@ class Snapshot:
         for player, copies in zip(self._players, self._copies, strict=True):
             for key, array in _arrays(player).items():
                 player.network.backend.copy(copies[key], array)
-        self._counts = [(each.optimizer.t, each.ema.t if each.ema is not None else 0) for each in self._players]
+        self._counts = [_counts(player) for player in self._players]
+
+    def is_now(self) -> bool:
+        """Return whether the players are, to the bit, what they were."""
+        return self._counts == [_counts(player) for player in self._players] and all(
+            copies[key].tobytes() == array.tobytes()
+            for player, copies in zip(self._players, self._copies, strict=True)
+            for key, array in _arrays(player).items()
+        )
 
     def put_back(self) -> None:
         """Make the players what they were."""
@@ -269,6 +302,10 @@ class Snapshot:
             player.optimizer.load_state({name: copies[f"optimizer/{name}"] for name in player.optimizer.state()}, t)
             if player.ema is not None:
                 player.ema.load_state({"mean": copies["ema/mean"]}, ema_t)
+
+
+def _counts(player: Player) -> tuple[int, int]:
+    return player.optimizer.t, player.ema.t if player.ema is not None else 0
 
 
 def _arrays(player: Player) -> dict[str, Array]:
@@ -289,6 +326,8 @@ def _reason(rule: Alternating | MiniBatches) -> str | None:
         return f"the rule is {rule.rule}, and only the alternating step is recorded"
     if game.generator.backend is not game.discriminator.backend:
         return "the players were given two backends"
-    if recorder.stacks_alone and (game.penalties or not game.stacked):
-        return "steps are compiled for networks that are stacks of small dense layers, without penalties"
+    for network in (game.generator, game.discriminator):
+        for path, layer, _ in network.rows:
+            if recorder.checks and not type(layer).__module__.startswith("npgan."):
+                return f"{path} {type(layer).__name__} is a layer of yours: what it computes in Python would be lost"
     return None

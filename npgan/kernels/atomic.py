@@ -103,6 +103,20 @@ def core(typingctx):
 
 
 @intrinsic
+def jump(typingctx, trampoline, function, block, start, stop, share):
+    """Call a trampoline: see `npgan.backend.entries`."""
+
+    def code(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [_word, _word.as_pointer(), _word, _word, _word])
+        target, function, block, *numbers = args
+        block = builder.inttoptr(block, _word.as_pointer())
+        builder.call(builder.inttoptr(target, kind.as_pointer()), [function, block, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), code
+
+
+@intrinsic
 def _pointer(typingctx, address):
     def code(context, builder, signature, args):
         return builder.inttoptr(args[0], ir.IntType(8).as_pointer())

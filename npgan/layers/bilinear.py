@@ -89,7 +89,7 @@ class Bilinear(Layer):
             term = f.ry if f.rx is None else f.scratch["ry"]
             self._product(f, term, f.x, f.rw["weight"])
             if f.rx is not None:
-                f.xp.add(f.ry, term, out=f.ry)
+                f.k.arrays.add(f.ry, f.ry, term)
             if self.bias:
                 f.k.bias.forward(rows(f.ry), f.rw["bias"])
 
@@ -103,7 +103,7 @@ class Bilinear(Layer):
                 term = f.rdx if f.rdy is None else f.scratch["rdx"]
                 self._adjoint_x(f, term, f.dy, f.rw["weight"])
                 if f.rdy is not None:
-                    f.xp.add(f.rdx, term, out=f.rdx)
+                    f.k.arrays.add(f.rdx, f.rdx, term)
 
     def _rdw(self, f: Frame, rdw: dict[str, Array]) -> None:
         accumulate = f.accumulate
@@ -114,12 +114,12 @@ class Bilinear(Layer):
             self._adjoint_w(f, rdw["weight"], f.dy, f.rx, accumulate)
             accumulate = True
         if not accumulate:
-            rdw["weight"][...] = 0
+            f.k.arrays.zero(rdw["weight"])
         if self.bias:
             if f.rdy is not None:
                 f.k.bias.backward(rdw["bias"], f.scratch["sums"], rows(f.rdy), f.accumulate)
             elif not f.accumulate:
-                rdw["bias"][...] = 0
+                f.k.arrays.zero(rdw["bias"])
 
 
 def rows(x: Array) -> Array:

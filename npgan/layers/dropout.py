@@ -51,7 +51,7 @@ class Dropout(LinearMap):
             view = self._view(x.shape)
             f.k.dropout.apply(y.reshape(view), x.reshape(view), f.saved["mask"], self.rate)
         else:
-            y[...] = x
+            f.k.arrays.copy(y, x)
 
     def _adjoint(self, f: Frame, dx: Array, dy: Array) -> None:
         self._apply(f, dx, dy)

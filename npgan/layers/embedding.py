@@ -75,4 +75,4 @@ class Embedding(Layer):
         if f.rdy is not None:
             f.k.embedding.backward(f.rdw["weight"], f.rdy.reshape(-1, self.width), f.x.reshape(-1), f.accumulate)
         elif not f.accumulate:
-            f.rdw["weight"][...] = 0
+            f.k.arrays.zero(f.rdw["weight"])

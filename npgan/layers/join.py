@@ -53,16 +53,16 @@ class Add(LinearJoin):
     def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
         there = [x for x in xs if x is not None]
         if len(there) == 1:
-            y[...] = there[0]
+            f.k.arrays.copy(y, there[0])
             return
-        f.xp.add(there[0], there[1], out=y)
+        f.k.arrays.add(y, there[0], there[1])
         for x in there[2:]:
-            f.xp.add(y, x, out=y)
+            f.k.arrays.add(y, y, x)
 
     def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
         for dx in dxs:
             if dx is not None:
-                dx[...] = dy
+                f.k.arrays.copy(dx, dy)
 
 
 class Concat(LinearJoin):
@@ -78,12 +78,15 @@ class Concat(LinearJoin):
 
     def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
         for x, part in zip(xs, _parts(f, y), strict=True):
-            part[...] = 0 if x is None else x
+            if x is None:
+                f.k.arrays.zero(part)
+            else:
+                f.k.arrays.copy(part, x)
 
     def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
         for dx, part in zip(dxs, _parts(f, dy), strict=True):
             if dx is not None:
-                dx[...] = part
+                f.k.arrays.copy(dx, part)
 
 
 def _parts(f: Frame, y: Array) -> Iterator[Array]:
@@ -110,8 +113,8 @@ class Tile(LinearJoin):
     def _apply(self, f: Frame, y: Array, xs: Sequence[Array | None]) -> None:
         (x,) = xs
         assert x is not None
-        y[...] = x[:, None, None, :]
+        f.k.upsample.nearest(y, x[:, None, None], (self.height, self.width))
 
     def _adjoint(self, f: Frame, dxs: Sequence[Array | None], dy: Array) -> None:
         if dxs[0] is not None:
-            f.xp.sum(dy, axis=(1, 2), out=dxs[0])
+            f.k.upsample.nearest_backward(dxs[0][:, None, None], dy, (self.height, self.width))

@@ -198,7 +198,8 @@ class BatchNorm(Normalization):
     def _statistics(self, f: Frame, x: Array, mean: Array, var: Array) -> None:
         if not f.train:
             # Copied: another Pass may update them before this one's backward.
-            mean[0], var[0] = f.state["running_mean"], f.state["running_var"]
+            f.k.arrays.copy(mean[0], f.state["running_mean"])
+            f.k.arrays.copy(var[0], f.state["running_var"])
             return
         r = x.shape[1]
         if r == 1:

@@ -125,7 +125,8 @@ class FirstOrder:
             raise ConfigError(f"{self}: a condition was given, but no layer of the network reads one")
         self.step = step
         update = self.train if update_stats is None else update_stats
-        recording = self.network.backend.recording is not None
+        backend = self.network.backend
+        recording, kernels, xp = backend.recording is not None, backend.kernels, backend.arrays
         sweep, frames = self._plan.forward, self._frames.paired
         if self.watch is not None:
             sweep, frames = list(range(len(self._ops))), self._frames.each
@@ -134,7 +135,8 @@ class FirstOrder:
                 self._play(i)
                 continue
             op, f = self._ops[i], frames[i]
-            f.update_stats, f.recording, f.scratch = update, recording, self._frames.scratch[i][0]
+            f.update_stats, f.recording, f.k, f.xp = update, recording, kernels, xp
+            f.scratch = self._frames.scratch[i][0]
             try:
                 op.layer.forward(f)
             except NpganError as error:
@@ -197,6 +199,7 @@ class FirstOrder:
         self.arena.take(self)
         self.network.backend.copy(self._frames.view(program.output, memory.gradients), dy)
         sweep, frames = self._plan.backward(wishes), self._frames.paired
+        kernels, xp = self.network.backend.kernels, self.network.backend.arrays
         if self.watch is not None:
             sweep, frames = self._plan.turns(wishes), self._frames.each
         for turn in sweep:
@@ -207,7 +210,7 @@ class FirstOrder:
             f.dxs = self._frames.targets(op, turn)
             f.dx = f.dxs[0]
             f.dw = None if views is None else views.get(self.network.relative(op.path))
-            f.accumulate, f.scratch = accumulate, self._frames.scratch[turn.index][1]
+            f.accumulate, f.k, f.xp, f.scratch = accumulate, kernels, xp, self._frames.scratch[turn.index][1]
             op.layer.backward(f)
             if self.watch is not None:
                 self.watch(op.where, "backward", {"dy": f.dy, **numbered("dx", f.dxs), **prefixed("d", f.dw)})

@@ -33,7 +33,7 @@ class Frames:
 
     def __init__(self, p: FirstOrder, plan: PassPlan, region: Array) -> None:
         network, memory = p.network, plan.memory
-        self.region, self._add = region, network.backend.xp.add
+        self.region, self._backend = region, network.backend
         self.flat = region.view(network.dtype)
         self._arrays = {block: block.view(region) for block in memory.blocks()}
         self._targets: dict[int, tuple[Array | None, ...]] = {}
@@ -89,7 +89,7 @@ class Frames:
         """Add the gradients of values that had one already."""
         for part, total in zip(turn.into, turn.add_to, strict=True):
             if part is not None and total is not None:
-                self._add(self._arrays[total], self._arrays[part], out=self._arrays[total])
+                self._backend.kernels.arrays.add(self._arrays[total], self._arrays[total], self._arrays[part])
 
 
 class _Uniform:

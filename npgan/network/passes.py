@@ -158,14 +158,14 @@ class Pass(FirstOrder):
         rdtheta, views = self._weight_gradients(rdtheta, "rdtheta")
         if rdy is not None:
             check_array(self, rdy, program.output.spec.shape, network.dtype, "rdy")
-            self._frames.view(program.output, memory.rgradients)[...] = rdy
+            network.backend.copy(self._frames.view(program.output, memory.rgradients), rdy)
         rwishes = (wishes, self._moved, rdy is not None, self._rtheta is not None)
         turns = self._plan.rturns(rwishes, self._wishes)
         if views is not None and not accumulate:
             ran = {network.relative(self._ops[turn.index].path) for turn in turns}
             for path in views.keys() - ran:
                 for array in views[path].values():
-                    array[...] = 0
+                    network.backend.kernels.arrays.zero(array)
         written = set() if rdy is None else {program.output.root}
         sweep = self._plan.rbackward(rwishes, self._wishes)
         for turn in sweep if self.watch is None else turns:
@@ -211,13 +211,14 @@ class Pass(FirstOrder):
         return self._frames.view(self._program.condition, self._memory.rgradients)
 
     def _set_directions(self, op: Op, f: Frame) -> None:
-        """Hand rx and rw to a frame."""
+        """Hand rx and rw to a frame, and what computes."""
         rvalues = self._memory.rvalues
+        f.k, f.xp = self.network.backend.kernels, self.network.backend.arrays
         f.rxs = tuple(self._direction(op, x, rvalues, x.root in self._moved) for x in op.inputs)
         f.rx = f.rxs[0]
         f.rw = None if self._rtheta is None else self._rtheta.get(self.network.relative(op.path))
         if op.output not in self._moved and op.output in rvalues:
-            f.ry[...] = 0  # rforward left it out
+            self.network.backend.kernels.arrays.zero(f.ry)  # rforward left it out
 
     def _direction(self, op: Op, value: Value, blocks: dict[Value, Block], moves: bool) -> Array | None:
         """Return a direction, zeros where it does not move; None if the layer takes that for zero (or for integers)."""
@@ -228,7 +229,7 @@ class Pass(FirstOrder):
     def _zero_unless(self, moves: bool, value: Value, blocks: dict[Value, Block]) -> Array:
         array = self._frames.view(value, blocks)
         if not moves:
-            array[...] = 0
+            self.network.backend.kernels.arrays.zero(array)
         return array
 
     def _check_once(self, before: str) -> None:

@@ -196,9 +196,9 @@ class Penalized:
         v = room.v
         value = self.penalty.value_and_gradient(v, g, self.critic.backend.kernels, room.scratch)
         if scale != 1.0:
-            v *= scale
+            self.critic.backend.kernels.optimizer.scale(v.reshape(-1), scale)
         p.rforward(v)
         rdx = p.rbackward(rdtheta=dtheta, accumulate=accumulate, rdx=dx is not None)
-        if dx is not None:
-            dx[...] = rdx
+        if dx is not None and rdx is not None:
+            self.critic.backend.copy(dx, rdx)
         return value

@@ -37,12 +37,12 @@ Points = Callable[[Array, Array, Array, float, Draw], None]  # out, real, fake, 
 
 def at_real(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = x."""
-    out[...] = real
+    draw.kernels.arrays.copy(out, real)
 
 
 def at_fake(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = G(z)."""
-    out[...] = fake
+    draw.kernels.arrays.copy(out, fake)
 
 
 def between(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
@@ -53,10 +53,11 @@ def between(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> N
 
 def around_real(out: Array, real: Array, fake: Array, noise: float, draw: Draw) -> None:
     """x̂ = x + δ, δ normal with a deviation of `noise` standard deviations of the batch."""
+    mean = draw.random.backend.arrays.mean
     out[...] = real
-    out -= out.mean()
+    out -= mean(out)
     out *= out
-    deviation = out.mean() ** 0.5
+    deviation = mean(out) ** 0.5
     draw.random.normal(out, f"{draw.stream} points", draw.turn)
     out *= noise * deviation
     out += real

@@ -212,7 +212,7 @@ def test_what_cannot_be_recorded_is_run_as_it_is_written(make):
 def test_reasons_that_are_known_beforehand(make, table):
     assert make(record=False).steps.reason == "recording is switched off"
     assert Steps(table(backend=NumpyBackend("reference")).rule()).reason == "the reference backend does not record"
-    assert "stacks of small dense layers" in Steps(table(backend=NumpyBackend()).rule()).reason
+    assert Steps(table(backend=NumpyBackend()).rule()).reason is None
     made = make()
     d, g = made.rule.D, made.rule.G
     rule = MiniBatches(

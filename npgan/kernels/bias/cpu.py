@@ -9,7 +9,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import alone, over_samples
 from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.width import width
 
@@ -103,4 +103,4 @@ def _sweep(
         parts = scratch[: count * size].reshape(count, size)
     over_samples(_unbend, count, 2 * dy.size, dz, parts, dy.reshape(-1), y, slope, size)
     if parts is not None:
-        _add_up(db, parts, accumulate)
+        alone(_add_up, db, parts, accumulate)

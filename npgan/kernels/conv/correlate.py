@@ -6,11 +6,10 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
+from npgan.kernels.arrays.cpu import add, copy
 from npgan.kernels.conv.outer import BLOCKS, MORE, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
 from npgan.kernels.conv.scratch import arrays
@@ -83,4 +82,4 @@ def correlate(
     flat = sums[:count].reshape(count, -1)
     over_samples(add_shares, dw.size, dw.size, out.reshape(-1), flat, accumulate and out is dw)
     if out is not dw:
-        np.add(dw, out, out=dw) if accumulate else np.copyto(dw, out)
+        add(dw, dw, out) if accumulate else copy(dw, out)

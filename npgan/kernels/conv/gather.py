@@ -10,6 +10,7 @@ from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_shares, thread_count
 from npgan.kernels.after import After
+from npgan.kernels.arrays.cpu import copy
 from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
 from npgan.kernels.conv.padded import elements, pad, windows
@@ -63,7 +64,7 @@ def gather(
     plan = windows(features.shape[1:3], w.shape, stride, padding)
     padded, straight = arrays(scratch, shapes(w.shape, features.shape, stride, padding))
     if not w.flags.c_contiguous:
-        straight[...] = w
+        copy(straight, w)
         w = straight
     vectors, taps = vectors_of(many, w.dtype), prod(w.shape[:3])
     over_shares(

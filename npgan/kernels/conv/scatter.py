@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_shares, thread_count
+from npgan.backend.threads import alone, over_shares, thread_count
 from npgan.kernels.after import After
 from npgan.kernels.conv.finish import finish, prepare
 from npgan.kernels.conv.outer import BLOCKS, outer, vectors_of
@@ -84,7 +84,8 @@ def _cells(image: Shape, w: Shape, features: Shape, stride: Pair, padding: Pads)
 
 @kernel
 def _by_tap(b, w, stride):
-    # w (KH, KW, I, O) -> b (O, a, b, p, q, I and more), which is 0
+    # w (KH, KW, I, O) -> b (O, a, b, p, q, I and more), 0 where there is none
+    b[:] = 0
     kh, kw, few, many = w.shape
     sh, sw = stride
     across = (kw + sw - 1) // sw
@@ -192,8 +193,7 @@ def scatter(
     n, (few, many) = len(image), w.shape[2:]
     plan = _cells(image.shape[1:3], w.shape, features.shape[1:3], stride, padding)
     products, cells, b = arrays(scratch, shapes(image.shape, w.shape, features.shape, stride, padding))
-    b[...] = 0
-    _by_tap(b, w, stride)
+    alone(_by_tap, b, w, stride)
     vectors = vectors_of(b.shape[1], w.dtype)
     over_shares(
         _kernel(vectors, prod(_taps(w.shape, stride)), stride[0], stride[1] * few),

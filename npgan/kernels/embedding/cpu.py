@@ -1,4 +1,6 @@
-"""Rows of a table, compiled."""
+"""Rows of a table, compiled; of a label that is none, NaN: whoever can ask beforehand does."""
+
+import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
@@ -8,7 +10,11 @@ from npgan.backend.threads import over_samples
 @kernel
 def _forward(start, stop, y, x, w):  # type: ignore[no-untyped-def]
     for m in range(start, stop):
-        y[m] = w[x[m]]
+        label, row = x[m], y[m]
+        known = 0 <= label < w.shape[0]
+        source = w[label if known else 0]
+        for c in range(row.size):
+            row[c] = source[c] if known else np.nan
 
 
 @kernel
@@ -17,6 +23,8 @@ def _backward(start, stop, dw, dy, x, accumulate):  # type: ignore[no-untyped-de
     if not accumulate:
         dw[:, start:stop] = 0
     for m in range(x.size):
+        if x[m] < 0 or x[m] >= dw.shape[0]:
+            continue
         row, gradient = dw[x[m], start:stop], dy[m, start:stop]
         for c in range(row.size):
             row[c] += gradient[c]

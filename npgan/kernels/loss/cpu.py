@@ -12,7 +12,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import alone, not_written, over_samples
 
 
 @kernel
@@ -97,12 +97,14 @@ def _rows(array: Array) -> Array:
 
 def _target(out: Array, t: Array) -> Array:
     """Return the rows (N, M) of out (N, ...), or, where it is not contiguous, memory to be copied to it."""
+    if not out.flags.c_contiguous:
+        not_written("the gradient of a loss goes to an array that is not in one piece")
     return _rows(out) if out.flags.c_contiguous else np.empty((t.shape[0], t.size // max(t.shape[0], 1)), out.dtype)
 
 
 def _value(compiled: Any, slope: Array, t: Array, weights: Array | None, *options: float) -> float:
     target = _target(slope, t)
-    value: float = compiled(target, _rows(t), weights, *map(float, options))
+    value: float = alone(compiled, target, _rows(t), weights, *map(float, options))
     if not slope.flags.c_contiguous:
         slope[...] = target.reshape(slope.shape)
     return value

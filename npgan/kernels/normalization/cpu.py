@@ -107,14 +107,8 @@ def settle(
     unbiased: float = 1.0,
 ) -> None:
     """Make of a variance in inv_std (G, C) 1 / sqrt(var + eps), and running statistics; a channel takes no time."""
-    if running_mean is not None and running_var is not None:
-        running_mean *= 1.0 - momentum
-        running_mean += momentum * mean[0]
-        running_var *= 1.0 - momentum
-        running_var += (momentum * unbiased) * inv_std[0]
-    np.add(inv_std, eps, out=inv_std)
-    np.sqrt(inv_std, out=inv_std)
-    np.divide(1.0, inv_std, out=inv_std)
+    size = mean.size
+    over_samples(channels.settle, size, size, inv_std, mean, eps, running_mean, running_var, momentum, unbiased)
 
 
 def normalize(

@@ -6,7 +6,7 @@ loop runs along (`npgan.kernels.width`), by `spread`.
 
 import numpy as np
 
-from npgan.backend.compile import kernel
+from npgan.backend.compile import exact, kernel
 from npgan.kernels.bend import bend, bend_slope
 from npgan.kernels.moments import BLOCK, measure_block
 
@@ -235,3 +235,18 @@ def rinputs(start, stop, rdx, factors, rdy, dy, rx, x, mean, constant):  # type:
             if not constant:
                 total += of_rx[c] * change[c] + of_x[c] * (row[c] - centre[c]) + of_1[c]
             out[c] = total
+
+
+@exact
+def settle(start, stop, inv_std, mean, eps, running_mean, running_var, momentum, unbiased):  # type: ignore[no-untyped-def]
+    """Variance in inv_std (G, C) -> 1 / sqrt(var + eps), and running statistics of the first group."""
+    groups_of = mean.shape[1]  # [start, stop) of groups * channels
+    keep, weight = mean.dtype.type(1.0 - momentum), mean.dtype.type(momentum)
+    weight_of_var = mean.dtype.type(momentum * unbiased)
+    small, one = mean.dtype.type(eps), mean.dtype.type(1)
+    for i in range(start, stop):
+        g, c = i // groups_of, i % groups_of
+        if running_mean is not None and g == 0:
+            running_mean[c] = running_mean[c] * keep + weight * mean[g, c]
+            running_var[c] = running_var[c] * keep + weight_of_var * inv_std[g, c]
+        inv_std[g, c] = one / np.sqrt(inv_std[g, c] + small)

@@ -119,9 +119,10 @@ def _momentum_step(start, stop, share, theta, scratch, u, g, lr, momentum, a, b,
 
 @kernel
 def _average(start, stop, mean, theta, weight):  # type: ignore[no-untyped-def]
+    copies = weight == 1
     mean, theta, weight = mean[start:stop], theta[start:stop], mean.dtype.type(weight)
     for i in range(mean.size):
-        mean[i] += weight * (theta[i] - mean[i])
+        mean[i] = theta[i] if copies else mean[i] + weight * (theta[i] - mean[i])
 
 
 @kernel
@@ -142,14 +143,25 @@ def _scale(start, stop, x, factor):  # type: ignore[no-untyped-def]
         x[i] *= factor
 
 
+@kernel
+def _limit(start, stop, x, norm, most):  # type: ignore[no-untyped-def]
+    if math.isfinite(norm) and norm > most:
+        _scale(start, stop, x, most / norm)
+
+
+def _real(number: Any) -> Any:
+    """Return a float, or what stands for one where a step is written down."""
+    return float(number) if isinstance(number, int | float) else number
+
+
 def _run(compiled: Any, arrays: tuple[Array, ...], *scalars: float, base: tuple[int, ...] = ()) -> None:
     size = arrays[0].size
-    over_samples(compiled, size, len(arrays) * size, *base, *arrays, *map(float, scalars))
+    over_samples(compiled, size, len(arrays) * size, *base, *arrays, *map(_real, scalars), elements=True)
 
 
 def _run_step(compiled: Any, theta: Array, scratch: Array, arrays: tuple[Array, ...], *scalars: float) -> None:
     work = (1 + len(arrays)) * theta.size
-    over_shares(compiled, theta.size, work, theta, scratch, *arrays, *map(float, scalars))
+    over_shares(compiled, theta.size, work, theta, scratch, *arrays, *map(_real, scalars), elements=True)
 
 
 def workspace() -> int:
@@ -266,10 +278,7 @@ def momentum_step(
 
 def average(mean: Array, theta: Array, weight: float) -> None:
     """Write mean + weight (theta - mean) to mean; a weight of 1 copies theta."""
-    if weight == 1:
-        mean[...] = theta
-    else:
-        _run(_average, (mean, theta), weight)
+    _run(_average, (mean, theta), weight)
 
 
 def clip(x: Array, limit: float) -> None:
@@ -279,8 +288,7 @@ def clip(x: Array, limit: float) -> None:
 
 def limit(x: Array, norm: float, most: float) -> None:
     """Multiply x by most / norm in place, where its norm is finite and above `most`."""
-    if math.isfinite(norm) and norm > most:
-        scale(x, most / norm)
+    _run(_limit, (x,), norm, most)
 
 
 def scale(x: Array, factor: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import alone, over_samples
 
 
 @kernel
@@ -76,11 +76,11 @@ def _between(start, stop, out, shares, real, fake):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _squares(overs):  # type: ignore[no-untyped-def]
+def _charged(overs, factor):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(overs.size):
         total += overs[i] * overs[i]
-    return total
+    return factor * total
 
 
 def charge(v: Array, scratch: Array, g: Array, weight: float, target: float, norm: float, one_sided: bool) -> Any:
@@ -92,7 +92,7 @@ def charge(v: Array, scratch: Array, g: Array, weight: float, target: float, nor
         over_samples(_charge_largest, len(g), 2 * g.size, *args)
     else:  # a power costs some twenty times what `work` counts
         over_samples(_charge_p, len(g), 40 * g.size, *args, float(norm))
-    return weight / len(g) * _squares(scratch)
+    return alone(_charged, scratch, weight / len(g))
 
 
 def between(out: Array, shares: Array, real: Array, fake: Array) -> None:

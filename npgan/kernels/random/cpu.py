@@ -11,7 +11,7 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import exact
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import not_written, over_samples
 
 _LOW = np.uint64(0xFFFFFFFF)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -181,8 +181,9 @@ def _integers(start, stop, out, k0, k1, step, stream, substream, high):
 
 def _fill(compiled, cost: int, out: Array, *args: float) -> None:
     if out.flags.c_contiguous:
-        over_samples(compiled, (out.size + 3) // 4, cost * out.size, out.reshape(-1), *args)
+        over_samples(compiled, (out.size + 3) // 4, cost * out.size, out.reshape(-1), *args, elements=True)
     else:
+        not_written("numbers are drawn into an array that is not in one piece")
         target = np.empty(out.shape, out.dtype)
         _fill(compiled, cost, target, *args)
         out[...] = target

@@ -12,7 +12,8 @@ import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.compile import kernel
-from npgan.backend.threads import over_samples
+from npgan.backend.threads import alone, over_samples
+from npgan.kernels.atomic import array_at
 
 _BLOCK = 8192
 # Below this the squares that are lost to underflow could matter; above, they are under a rounding error.
@@ -48,29 +49,54 @@ def _largest(x):  # type: ignore[no-untyped-def]
     return largest
 
 
+@kernel
+def _norm(sums, x):  # type: ignore[no-untyped-def]
+    # sums: of the squares of each block
+    found = _sum(sums)
+    if _SMALLEST < found < np.inf or math.isnan(found):
+        return math.sqrt(found)
+    largest = _largest(x)
+    if largest == 0 or not math.isfinite(largest):
+        return np.float64(largest)
+    # A power of two, so that scaling is exact; half of it, for 2**1024 is not a number.
+    exponent = max(math.frexp(largest)[1] - 1, -1023)
+    _squares(0, sums.size, sums, x, math.ldexp(1.0, -exponent))
+    return math.sqrt(_sum(sums)) * math.ldexp(1.0, exponent)
+
+
+@kernel
+def _mean(x):  # type: ignore[no-untyped-def]
+    return _sum(x) / x.size
+
+
+@kernel
+def total(a, b):  # type: ignore[no-untyped-def]
+    """Return a + b."""
+    return a + b
+
+
+@kernel
+def collect_from(out, addresses):  # type: ignore[no-untyped-def]
+    """Collect the float64 at these addresses: see `collect`."""
+    finite = True
+    for i in range(addresses.size):
+        out[i + 1] = array_at(addresses[i], 1, out)[0]
+        finite = finite and math.isfinite(out[i + 1])
+    if not finite:
+        out[0] += 1
+
+
 def workspace(size: int) -> int:
     """Float64 elements of `scratch` for a vector of that size."""
     return -(-size // _BLOCK)
 
 
-def _sum_of_squares(scratch: Array, x: Array, factor: float) -> float:
-    sums = scratch[: workspace(x.size)]
-    over_samples(_squares, sums.size, x.size, sums, x, factor)
-    total: float = _sum(sums)
-    return total
-
-
 def norm(scratch: Array, x: Array) -> float:
     """Vector x (P,) -> sqrt(sum(x^2)), summed in float64, without overflow or underflow of the squares."""
-    total = _sum_of_squares(scratch, x, 1.0)
-    if _SMALLEST < total < math.inf or math.isnan(total):
-        return math.sqrt(total)
-    largest = _largest(x)
-    if largest == 0 or not math.isfinite(largest):
-        return float(largest)
-    # A power of two, so that scaling is exact; half of it, for 2**1024 is not a number.
-    exponent = max(math.frexp(largest)[1] - 1, -1023)
-    return math.sqrt(_sum_of_squares(scratch, x, math.ldexp(1.0, -exponent))) * math.ldexp(1.0, exponent)
+    sums = scratch[: workspace(x.size)]
+    over_samples(_squares, sums.size, x.size, sums, x, 1.0)
+    found: float = alone(_norm, sums, x)
+    return found
 
 
 def collect(out: Array, numbers: Sequence[float]) -> None:
@@ -81,5 +107,5 @@ def collect(out: Array, numbers: Sequence[float]) -> None:
 
 def mean(x: Array) -> float:
     """x (...), at least one element -> its mean, summed in float64."""
-    total: float = _sum(x.reshape(-1))
-    return total / x.size
+    found: float = alone(_mean, x.reshape(-1))
+    return found

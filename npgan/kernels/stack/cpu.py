@@ -140,7 +140,8 @@ def _block(tape):
 
 
 @kernel
-def _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate):
+def share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate):
+    """Run a tape for a share of the samples."""
     start, stop = n * number // shares, n * (number + 1) // shares
     block = _block(tape)
     into = target if number == 0 else partials[(number - 1) * target.size : number * target.size]
@@ -157,6 +158,16 @@ def _share(number, shares, n, tape, memory, theta, direction, target, partials, 
 
 
 @kernel
+def combine(start, stop, target, partials):
+    """Add the sums of the other shares: partials (shares - 1, size) -> target (size,), the elements [start, stop)."""
+    into = target[start:stop]
+    for number in range(partials.shape[0]):
+        part = partials[number, start:stop]
+        for i in range(into.size):
+            into[i] += part[i]
+
+
+@kernel
 def _serve(attention, words, like):
     # What a worker does, invited: take shares, until there has been none for long, or somebody wants its attention.
     # Returns True if it has to leave the core to the caller.
@@ -168,7 +179,7 @@ def _serve(attention, words, like):
         if number >= 0:
             idle, shares = 0, job[15]
             tape = array_at(job[2], job[3] * WIDTH, words).reshape((job[3], WIDTH))
-            _share(
+            share(
                 number, shares, job[0], tape, array_at(job[4], job[5], like), array_at(job[6], job[7], like),
                 array_at(job[8], job[9], like), array_at(job[10], job[11], like),
                 array_at(job[12], job[11] * (shares - 1), like), array_at(job[13], job[14], like), job[1] != 0,
@@ -188,7 +199,7 @@ def _run(words, shares, n, tape, memory, theta, direction, target, partials, scr
     alone = shares == 1 or not swap(busy_at, 0, 1)  # another thread of the user's is at it
     if alone:
         for number in range(shares):
-            _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
+            share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
     else:
         job = words[_JOB:]
         job[0], job[1], job[2], job[3] = n, accumulate, tape.ctypes.data, tape.shape[0]
@@ -200,7 +211,7 @@ def _run(words, shares, n, tape, memory, theta, direction, target, partials, scr
         offer(turn_at, shares)
         number = take(turn_at, False)
         while number >= 0:
-            _share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
+            share(number, shares, n, tape, memory, theta, direction, target, partials, scratch, accumulate)
             add(done_at, 1)
             number = take(turn_at, False)
         looks = 0

@@ -1,0 +1,1 @@
+"""Copies and sums of arrays of any strides."""

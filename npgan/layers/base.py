@@ -117,10 +117,12 @@ class Frame:
         The step is being recorded: nobody may look at what an array holds.
     slope : float or None
         Of a piecewise-linear activation that follows and is done in the same call: y and dy are the activation's, and
-        `backward` may write to dy. Always None for a layer that does not say that it `bends`, and in the R-maps.
+        `backward` may write to dy. Always None for a layer that does not say that it `bends`.
     moments : Array or None
         Means and squares (2, N, blocks, C) of what `forward` makes, with its activation, by blocks of each sample's
-        rows: written by what has them in its plan, read, of x, by a layer that `measures`. None in the R-maps.
+        rows: written by what has them in its plan, read, of x, by a layer that `measures`.
+    unbent : bool
+        That activation has gone back by itself, so that dy is the gradient of what it was done to.
     uniform : callable
         ``uniform(out)`` fills `out` with numbers in [0, 1) that belong to this layer, Pass and step.
     """
@@ -152,6 +154,7 @@ class Frame:
     recording: bool = False
     slope: float | None
     moments: Array | None
+    unbent: bool
     uniform: Callable[[Array], Array]
 
 
@@ -169,7 +172,10 @@ class Layer(ABC):
         The R-maps take None for an rx or rdy that is zero; otherwise they are given zeros.
     bends : bool
         `forward` and `backward` can do the leaky ReLU (or ReLU) that follows in the same call: see `Frame.slope`. A
-        subclass with a `forward` or `backward` of its own has to say this, and the next two, again.
+        subclass with a `forward` or `backward` of its own has to say this, and the next three, again.
+    unbends : int
+        The highest order of a Pass in which `backward` does that activation too; for 2, it leaves the gradient of what
+        the activation was done to in dy, where `rbackward` reads it.
     measures : bool
         `forward` takes moments of x from `Frame.moments` where they are not None, in training.
     overwrites : bool
@@ -182,6 +188,7 @@ class Layer(ABC):
     curved: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
     bends: ClassVar[bool] = False
+    unbends: ClassVar[int] = 0
     measures: ClassVar[bool] = False
     overwrites: ClassVar[bool] = False
     draws: ClassVar[bool] = False
@@ -189,8 +196,8 @@ class Layer(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if {"forward", "backward"} & vars(cls).keys():
-            for name in {"bends", "measures", "overwrites"} - vars(cls).keys():
-                setattr(cls, name, False)
+            for name in {"bends", "unbends", "measures", "overwrites"} - vars(cls).keys():
+                setattr(cls, name, 0 if name == "unbends" else False)
 
     @abstractmethod
     def plan(self, x: Spec, k: Kernels) -> Plan:

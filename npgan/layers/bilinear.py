@@ -28,6 +28,7 @@ class Bilinear(Layer):
     curved = False
     sparse = True
     bends = True
+    unbends = 2
     bias: bool
     init: Initializer
 
@@ -36,19 +37,17 @@ class Bilinear(Layer):
         """Write B(x, w) to y, and do `after` to it."""
 
     @abstractmethod
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
-        """Write Bₓᵀ(dy, w) to dx, and do `after` to it."""
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        """Write Bₓᵀ(dy, w) to dx."""
 
     @abstractmethod
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         """Write B_wᵀ(dy, x) to dw, or add it."""
 
-    def _adjoints(
-        self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool, after: After = NOTHING
-    ) -> None:
+    def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
         """Do both; a subclass whose adjoints share work overrides this."""
         self._adjoint_w(f, dw, dy, x, accumulate)
-        self._adjoint_x(f, dx, dy, w, after)
+        self._adjoint_x(f, dx, dy, w)
 
     def _plan(self, k: Kernels, x: Shape, y: Shape, weight: Shape, workspace: int, measured: int = 0) -> Plan:
         """Return the plan: `workspace` elements of scratch for a product, a sample of y measured in so many blocks."""
@@ -67,7 +66,7 @@ class Bilinear(Layer):
         )
 
     def forward(self, f: Frame) -> None:  # noqa: D102
-        self._product(f, f.y, f.x, f.w["weight"], After(f.w.get("bias"), f.slope, moments=f.moments))
+        self._product(f, f.y, f.x, f.w["weight"], After(f.w.get("bias"), f.slope, f.moments))
 
     def backward(self, f: Frame) -> None:  # noqa: D102
         dy, db = f.dy, None if f.dw is None else f.dw.get("bias")
@@ -125,11 +124,3 @@ class Bilinear(Layer):
 def rows(x: Array) -> Array:
     """Return x as a matrix of rows of features."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-
-
-def finish(f: Frame, y: Array, after: After) -> None:
-    """Do to y what a dense product does not do while it is made."""
-    if after.made is not None and after.slope is not None:
-        f.k.bias.unbend(rows(y), None, None, rows(y), rows(after.made), after.slope, False)
-    elif after.bias is not None or after.slope is not None:
-        f.k.bias.forward(rows(y), after.bias, after.slope)

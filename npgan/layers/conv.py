@@ -85,16 +85,14 @@ class Conv2d(_Convolution):
     def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
         f.k.conv.forward(y, f.scratch["product"], x, w, *self._geometry(x.shape), after)
 
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
-        f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape), after)
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        f.k.conv.backward_input(dx, f.scratch["product"], dy, w, *self._geometry(dx.shape))
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.conv.backward_weight(dw, f.scratch["product"], dy, x, *self._geometry(x.shape), accumulate)
 
-    def _adjoints(
-        self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool, after: After = NOTHING
-    ) -> None:
-        f.k.conv.backward(dx, dw, f.scratch["product"], dy, x, w, *self._geometry(x.shape), accumulate, after)
+    def _adjoints(self, f: Frame, dx: Array, dw: Array, dy: Array, x: Array, w: Array, accumulate: bool) -> None:
+        f.k.conv.backward(dx, dw, f.scratch["product"], dy, x, w, *self._geometry(x.shape), accumulate)
 
 
 class ConvTranspose2d(_Convolution):
@@ -175,8 +173,8 @@ class ConvTranspose2d(_Convolution):
     def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
         f.k.conv.backward_input(y, f.scratch["product"], x, w, *self._geometry(y.shape), after)
 
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
-        f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape), after)
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
+        f.k.conv.forward(dx, f.scratch["product"], dy, w, *self._geometry(dy.shape))
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.conv.backward_weight(dw, f.scratch["product"], x, dy, *self._geometry(dy.shape), accumulate)

@@ -9,7 +9,7 @@ from npgan.errors import ShapeError
 from npgan.kernels import Kernels
 from npgan.kernels.after import NOTHING, After
 from npgan.layers.base import Frame, Initializer, Plan, Spec
-from npgan.layers.bilinear import Bilinear, finish, rows
+from npgan.layers.bilinear import Bilinear, rows
 from npgan.layers.initializers import Xavier, check_initializer, check_size
 
 
@@ -42,11 +42,11 @@ class Dense(Bilinear):
 
     def _product(self, f: Frame, y: Array, x: Array, w: Array, after: After = NOTHING) -> None:
         f.k.dense.forward(rows(y), rows(x), w)
-        finish(f, y, after)
+        if after.bias is not None or after.slope is not None:
+            f.k.bias.forward(rows(y), after.bias, after.slope)
 
-    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array, after: After = NOTHING) -> None:
+    def _adjoint_x(self, f: Frame, dx: Array, dy: Array, w: Array) -> None:
         f.k.dense.backward_input(rows(dx), rows(dy), w)
-        finish(f, dx, after)
 
     def _adjoint_w(self, f: Frame, dw: Array, dy: Array, x: Array, accumulate: bool) -> None:
         f.k.dense.backward_weight(dw, f.scratch["product"], rows(dy), rows(x), accumulate)

@@ -81,7 +81,7 @@ class Normalization(Layer):
             self._constant(f),
             f.accumulate,
             bias,
-            f.slope,
+            None if f.unbent else f.slope,
         )
 
     def rforward(self, f: Frame) -> None:  # noqa: D102
@@ -164,6 +164,7 @@ class BatchNorm(Normalization):
     """
 
     bends = measures = overwrites = True
+    unbends = 1
 
     def __init__(
         self, momentum: float = 0.1, eps: float = 1e-5, *, affine: bool = True, gain_init: Initializer | None = None
@@ -231,6 +232,7 @@ class InstanceNorm(Normalization):
     """
 
     bends = measures = overwrites = True
+    unbends = 1
 
     def __init__(self, eps: float = 1e-5, *, affine: bool = False, gain_init: Initializer | None = None) -> None:
         super().__init__(eps, affine, gain_init)
@@ -261,6 +263,8 @@ class LayerNorm(Normalization):
     gain_init : initializer, optional
         By default 1.
     """
+
+    bends = True
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ class Frames:
     each : list of Frame
         Of each operation.
     paired : list of Frame
-        The same, but where an operation does the activation after it, or finds moments or reads them.
+        The same, but where an operation does something for its neighbours.
     scratch : list of tuple of dict of str to array
         Of each operation and each of its maps.
     flat : array
@@ -54,17 +54,17 @@ class Frames:
             f.w, f.state = network.weights_of(path), network.state_of(path)
             f.dw = f.rw = f.rdw = f.dx = f.rx = f.rdx = f.rdy = None
             f.dxs = f.rxs = f.rdxs = (None,) * len(op.inputs)
-            f.train, f.slope, f.moments = p.train, None, None
+            f.train, f.slope, f.moments, f.unbent = p.train, None, None, False
             f.uniform = _Uniform(p, f"{network.name}/{path}")
             self.each.append(f)
             self.scratch.append(tuple({name: self._arrays[b] for name, b in each.items()} for each in scratch))
         self.paired = list(self.each)
-        for i, slope in plan.pairs.items():
+        near = plan.neighbours
+        for i, slope in near.pairs.items():
             self.paired[i] = f = copy(self.each[i])
             f.slope, f.y = slope, self.each[i + 1].y
-            if p.order:
-                f.dy = self.each[i + 1].dy
-        for i, reader in plan.measured.items():
+            f.unbent = i in near.alone
+        for i, reader in near.measured.items():
             moments = self._arrays[memory.moments[i]]
             for end in (i, reader):
                 self.paired[end] = f = copy(self.paired[end])

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from npgan.errors import StalePassError
 from npgan.network.checks import check_options, check_second_order
 from npgan.network.memory import Block, pack
+from npgan.network.neighbours import NONE, find_neighbours
 from npgan.network.planning import Memory, Wishes
 from npgan.network.program import Program, Value
-from npgan.network.stacks import Stacks, find_measured, find_pairs, find_stacks, slots
+from npgan.network.stacks import Stacks, find_stacks, slots
 from npgan.network.tapes import Tape
 from npgan.network.turns import Turn, backward_turns, rbackward_turns, unknown_gradients
 
@@ -37,10 +38,7 @@ class PassPlan:
         Packed: every block has its place.
     nbytes : int
         Where the last block ends.
-    pairs : dict of int to float
-        The operations that do the activation after them in the same call, and its slope.
-    measured : dict of int to int
-        The operations that find moments of what they make, and those that read them.
+    neighbours : Neighbours
     forward : list of (int or Tape)
         The sweep of `Pass.forward`: operations by number, and tapes.
     """
@@ -66,17 +64,15 @@ class PassPlan:
             check_second_order(self.ops)
         fuse = fuse and keep != "all" and network.backend.fuses
         runs = find_stacks(self.program) if fuse else []
-        self.pairs = find_pairs(self.program, runs) if fuse and order < 2 else {}
-        self.measured = find_measured(self.program, self.pairs) if fuse and order < 2 and train else {}
-        overwriting = {i for i in self.pairs if self.ops[i].layer.overwrites}
-        calls = [*runs, *(range(i, i + 2) for i in self.pairs)]
+        self.neighbours = near = find_neighbours(self.program, runs, order, train) if fuse else NONE
+        calls = [*runs, *(range(i, i + 2) for i in near.pairs)]
         shared = None if twin is None else twin.memory
         when = slots(self.program, calls)
-        self.memory: Memory = Memory(self.program, network.dtype, order, keep, when, self.measured, overwriting, shared)
+        self.memory: Memory = Memory(self.program, network.dtype, order, keep, when, near, shared)
         own, around = self.memory.to_place(around)
         self.nbytes = pack(own, self.memory.held(), around)
         self._stacks = Stacks(network, self.program, self.memory, runs)
-        self.forward = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in self.pairs]
+        self.forward = [i for i in self._stacks.forward() if isinstance(i, Tape) or i - 1 not in near.pairs]
         self._turns: dict[Wishes, list[Turn]] = {}
         self._sweeps: dict[Wishes, Sequence[Turn | Tape]] = {}
         self._rforward: dict[tuple[frozenset[Value], bool], Sequence[int | Tape]] = {}
@@ -94,7 +90,7 @@ class PassPlan:
     def backward(self, wishes: Wishes) -> Sequence[Turn | Tape]:
         """Return the sweep of `Pass.backward`: the same, where neighbours are one call."""
         if wishes not in self._sweeps:
-            turns = [turn for turn in self.turns(wishes) if turn.index - 1 not in self.pairs]
+            turns = [turn for turn in self.turns(wishes) if self.neighbours.goes_back(turn.index)]
             self._sweeps[wishes] = self._stacks.backward(turns, wishes[0])
         return self._sweeps[wishes]
 

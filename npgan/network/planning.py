@@ -8,7 +8,7 @@ read, and blocks that never live together share memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from npgan.layers.base import Spec
 from npgan.network.memory import Block
+from npgan.network.neighbours import Neighbours
 from npgan.network.program import Op, Program, Value
 
 BEGIN, END = -1, 1 << 30
@@ -67,10 +68,7 @@ class Memory:
     ----------
     slots : sequence of int
         When each operation runs.
-    measured : mapping of int to int
-        The operations that find moments, and those that read them.
-    overwriting : collection of int
-        Operations whose gradient goes, if nothing is there before it, where that of the operation behind them was.
+    near : Neighbours
     twin : Memory, optional
         Another Pass's, whose `values`, `saved` and `rvalues` are this one's too.
     """
@@ -82,12 +80,11 @@ class Memory:
         order: int,
         keep: str,
         slots: Sequence[int],
-        measured: Mapping[int, int],
-        overwriting: Collection[int],
+        near: Neighbours,
         twin: Memory | None = None,
     ) -> None:
         self._program, self._dtype, self._order, self._slots = program, dtype, order, slots
-        self._overwriting = overwriting
+        self._near = near
         self.flow = Flow(program)
         self.values: dict[Value, Block] = {}
         self.gradients: dict[Value, Block] = {}
@@ -99,7 +96,7 @@ class Memory:
         self.scratch: list[tuple[dict[str, Block], ...]] = []
         self.moments = {
             i: self._block(spec, slots[i], slots[reader])
-            for i, reader in measured.items()
+            for i, reader in near.measured.items()
             if (spec := program.ops[i].plan.moments) is not None
         }
         self._pause = n = len(set(slots))
@@ -167,12 +164,14 @@ class Memory:
         return Block(spec.shape, self.dtype(spec), min(times), max(times))
 
     def _plan_values(self, n: int) -> None:
-        program = self._program
+        program, ops, pairs = self._program, self._program.ops, self._near.pairs
         for value in self._border[:-1] if program.ops else self._border:
             self.values[value] = self._block(value.spec, BEGIN)
-        for i, op in zip(self._slots, program.ops, strict=True):
+        for k, (i, op) in enumerate(zip(self._slots, program.ops, strict=True)):
             back = 2 * n - i if self._order else i
-            self.values[op.output] = self._block(op.output.spec, i)
+            # Where an activation is done in the call before it, what it is done to has no place of its own.
+            here = self.values[ops[k - 1].output] if k - 1 in pairs else self._block(op.output.spec, i)
+            self.values[op.output] = here
             for x in op.inputs:
                 self.values[x.root].alive(back if "x" in op.plan.keeps else i)
             if "y" in op.plan.keeps:
@@ -194,8 +193,9 @@ class Memory:
             )
 
     def _plan_gradients(self, gradients: dict[Value, Block], partial: dict[tuple[Op, int], Block], last: int) -> None:
-        ops = self._program.ops
+        ops, output = self._program.ops, self._program.output.root
         real = Spec((), "float")
+        gradients[output] = self._block(output.spec, last - self._slots[-1] if ops else 0)
         for i in reversed(range(len(ops))):
             op, back = ops[i], last - self._slots[i]
             if op.output in gradients:
@@ -205,17 +205,12 @@ class Memory:
                     continue
                 spec = Spec(x.root.spec.shape, real.dtype)
                 if x.root not in gradients:
-                    above = gradients.get(ops[i + 1].output) if i in self._overwriting else None
+                    above = gradients.get(op.output) if i in self._near.overwriting else None
                     gradients[x.root] = above or self._block(spec, back)
                     gradients[x.root].alive(back)
                 else:
                     gradients[x.root].alive(back)
                     partial[op, j] = self._block(spec, back)
-        output = self._program.output.root
-        first = last - self._slots[-1] if ops else 0
-        if output not in gradients:
-            gradients[output] = self._block(output.spec, first)
-        gradients[output].alive(first)
         for value in (self._program.input, self._program.condition):
             if value is not None and value in gradients:
                 gradients[value].alive(END)
@@ -224,9 +219,11 @@ class Memory:
         for value in self._border[:-1]:
             if value.spec.dtype == "float":
                 self.rvalues[value] = self._block(value.spec, 2 * n)
-        for i, op in zip(self._slots, self._program.ops, strict=True):
+        ops, pairs = self._program.ops, self._near.pairs
+        for k, (i, op) in enumerate(zip(self._slots, ops, strict=True)):
             there, back = 2 * n + 1 + i, 4 * n - i
-            self.rvalues[op.output] = self._block(op.output.spec, there, back)
+            here = self.rvalues[ops[k - 1].output] if k - 1 in pairs else self._block(op.output.spec, there, back)
+            self.rvalues[op.output] = here
             for x in op.inputs:
                 if x.root in self.rvalues:
                     self.rvalues[x.root].alive(back)

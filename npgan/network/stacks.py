@@ -1,7 +1,4 @@
-"""What neighbouring layers do for each other.
-
-Dense stacks are run in one call, by tapes, and so are a layer and the activation after it. A convolution finds the
-moments of its output for the normalisation that follows.
+"""Dense stacks are run in one call, by tapes.
 
 A stack is a run of small dense layers and piecewise-linear activations. The tapes compute what the layers' own maps
 compute, on the same blocks of memory: an optimisation of how a Pass runs, which a Pass that keeps everything or is
@@ -12,7 +9,6 @@ written, and a bias is summed while its gradient is made.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -21,6 +17,7 @@ import numpy as np
 from npgan.kernels.stack.tape import Code, Column
 from npgan.layers.activations import LeakyReLU, PiecewiseLinear, ReLU
 from npgan.layers.dense import Dense
+from npgan.network.neighbours import count_readers
 from npgan.network.program import Op, Program, Value
 from npgan.network.tapes import Tape, Writer, width
 
@@ -41,39 +38,6 @@ def find_stacks(program: Program) -> list[range]:
         elif type(op.layer) is Dense and _fits(op):  # what comes before may be images, which tapes are not made for
             runs.append(range(i, i + 1))
     return runs
-
-
-def find_pairs(program: Program, stacks: Iterable[range]) -> dict[int, float]:
-    """Return the operations that do the activation after them in the same call, and its slope."""
-    readers, stacked = count_readers(program), {i for stack in stacks for i in stack}
-    return {
-        i: _slope(after)
-        for i, (op, after) in enumerate(pairwise(program.ops))
-        if op.layer.bends
-        and type(after.layer) in (ReLU, LeakyReLU)
-        and after.inputs[0] is op.output  # not another view of it, with other features
-        and readers[op.output] == 1
-        and not stacked & {i, i + 1}
-    }
-
-
-def find_measured(program: Program, pairs: Collection[int]) -> dict[int, int]:
-    """Return the operations that find moments of what they make, with an activation or without, and who reads them."""
-    makers = {
-        program.ops[i + (i in pairs)].output: i
-        for i, op in enumerate(program.ops)
-        if op.layer.bends and op.plan.moments is not None
-    }
-    return {makers[op.inputs[0]]: i for i, op in enumerate(program.ops) if op.layer.measures and op.inputs[0] in makers}
-
-
-def count_readers(program: Program) -> dict[Value, int]:
-    """Return how many read each value; the network's output is read once more, by the user."""
-    readers = {program.output.root: 1}
-    for op in program.ops:
-        for x in op.inputs:
-            readers[x.root] = readers.get(x.root, 0) + 1
-    return readers
 
 
 def slots(program: Program, calls: Iterable[range]) -> list[int]:

@@ -10,12 +10,8 @@ from hypothesis import strategies as st
 from npgan.errors import ShapeError
 from npgan.layers import (
     BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
     Dense,
     Flatten,
-    InstanceNorm,
-    LayerNorm,
     LeakyReLU,
     ReLU,
     Reshape,
@@ -24,7 +20,7 @@ from npgan.layers import (
     Tanh,
 )
 from npgan.network import Network
-from npgan.network.stacks import find_measured, find_pairs, find_stacks, slots
+from npgan.network.stacks import find_stacks, slots
 
 
 class Odd(Dense):
@@ -185,142 +181,3 @@ def test_only_a_backend_that_can_and_a_pass_that_keeps_what_it_needs():
     for options, keep in (({"backend": "reference"}, "needed"), ({}, "all")):
         p = Network([Dense(4), ReLU()], (3,), **options).new_pass(2, keep=keep)
         assert p._plan.forward == [0, 1]
-
-
-def pairs_of(layers, shape=(4, 4, 2)):
-    program = Network(layers, shape).trace(2)
-    return find_pairs(program, find_stacks(program))
-
-
-def test_what_does_the_activation_after_it():
-    assert pairs_of([BatchNorm(), ReLU(), Conv2d(3, 1), InstanceNorm(), LeakyReLU(0.1)]) == {0: 0.0, 3: 0.1}
-    assert pairs_of([Conv2d(3, 1), LeakyReLU(0.3), Flatten(), Dense(2), ReLU()]) == {0: 0.3}  # the last are a stack
-    assert pairs_of([BatchNorm(), Tanh(), ReLU()]) == {}
-    assert pairs_of([BatchNorm(), Flatten(), ReLU()]) == {}
-    assert pairs_of([BatchNorm(), Residual([ReLU()])]) == {}  # the shortcut reads it too
-    assert pairs_of([ReLU(), BatchNorm()]) == {}
-
-
-@pytest.mark.parametrize("train", [True, False])
-@pytest.mark.parametrize(
-    "layer",
-    [
-        BatchNorm(),
-        BatchNorm(affine=False),
-        InstanceNorm(),
-        InstanceNorm(affine=True),
-        Conv2d(3, 2),
-        ConvTranspose2d(3, 2, bias=False),
-    ],
-)
-@pytest.mark.parametrize("activation", [ReLU(), LeakyReLU(0.2)])
-@pytest.mark.parametrize("channels", [1, 5])
-def test_a_layer_and_the_activation_after_it(layer, activation, train, channels):
-    network = Network([Conv2d(channels, 3), layer, activation, Conv2d(2, 2)], (6, 6, 2), dtype="float64", name="N")
-    draw = np.random.default_rng(0)
-    network.load(network.theta + draw.normal(size=network.size))
-    x, found = draw.normal(size=(3, 6, 6, 2)), []
-    for fuse in (True, False):
-        p = network.new_pass(3, fuse=fuse, train=train)
-        assert bool(p._plan.pairs) == fuse
-        y = p.forward(x, update_stats=False).copy()
-        dtheta = np.full(network.size, np.nan)
-        dx = p.backward(np.cos(y), dtheta=dtheta).copy()
-        p.forward(x, update_stats=False)
-        again = p.backward(np.cos(y), dtheta=dtheta, accumulate=True).copy()
-        np.testing.assert_array_equal(again, dx)
-        p.forward(x, update_stats=False)
-        np.testing.assert_array_equal(p.backward(np.cos(y)), dx)
-        found.append((y, dx, dtheta))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
-
-
-def measured_in(layers, shape=(8, 8, 16)):
-    program = Network(layers, shape).trace(2)
-    return find_measured(program, find_pairs(program, []))
-
-
-class Own(Conv2d):
-    """A subclass that may write what it wants."""
-
-    def forward(self, f):
-        super().forward(f)
-
-
-class OwnNorm(BatchNorm):
-    """A subclass that may read what it wants."""
-
-    def forward(self, f):
-        super().forward(f)
-
-
-def test_who_finds_the_moments_for_whom():
-    conv, up = Conv2d(16, 3), ConvTranspose2d(16, 4, stride=2)
-    assert measured_in([conv, BatchNorm(), ReLU(), up, InstanceNorm()]) == {0: 1, 3: 4}
-    assert measured_in([conv, ReLU(), BatchNorm(), Tanh()]) == {0: 2}  # of what the activation makes
-    assert measured_in([conv, Tanh(), BatchNorm()]) == {}
-    assert measured_in([conv, LayerNorm()]) == {}
-    assert measured_in([conv, Reshape((18, 32)), BatchNorm()]) == {}  # of other channels
-    assert measured_in([Own(16, 3), BatchNorm()]) == measured_in([conv, OwnNorm()]) == {}
-    assert measured_in([conv, Residual([BatchNorm()])]) == {0: 1}  # whoever else reads it
-    assert measured_in([Conv2d(16, 1), BatchNorm()]) == {}  # one product of everything
-    assert measured_in([Conv2d(3, 3), BatchNorm()]) == {}  # so few channels are quickly read again
-
-
-MEASURED = {
-    "winograd": [Conv2d(32, 4, stride=2, padding=1, bias=False), BatchNorm(), LeakyReLU(0.2)],
-    "transposed": [ConvTranspose2d(32, 4, stride=2, padding=1, bias=False), BatchNorm(), ReLU()],
-    "columns": [Conv2d(24, 4, stride=3, padding=2), InstanceNorm(affine=True), LeakyReLU(0.2)],
-    "direct": [Conv2d(3, 3, padding=1), Conv2d(32, 3, padding=1), BatchNorm(), ReLU()],
-    "activation first": [Conv2d(24, 4, stride=3, padding=2), ReLU(), BatchNorm()],
-    "read twice": [Conv2d(24, 4, stride=3, padding=2), Residual([BatchNorm(), ReLU(), Conv2d(24, 1)])],
-}
-
-
-@pytest.mark.parametrize("name", MEASURED)
-@given(batch=st.integers(1, 5), threads=st.sampled_from([1, 2, 3]), seed=st.integers(0, 99))
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_convolution_and_the_normalisation_after_it(monkeypatch, name, batch, threads, seed):
-    conv = "blocks", "panels", "columns", "gather", "scatter", "correlate"
-    for module in ("backend.threads", *(f"kernels.conv.{name}" for name in conv)):
-        monkeypatch.setattr(f"npgan.{module}.thread_count", lambda: threads)
-    monkeypatch.setattr("npgan.backend.threads._GRAIN", 1)
-    draw = np.random.default_rng(seed)
-    x, found, moved = 3 + draw.normal(size=(batch, 16, 16, 16)), [], None
-    for backend, fuse in (("cpu", True), ("cpu", False), ("reference", False)):
-        network = Network([*MEASURED[name], Conv2d(2, 1)], x.shape[1:], dtype="float64", name="N", backend=backend)
-        moved = draw.normal(size=network.size) if moved is None else moved
-        network.load(network.theta + 0.1 * moved)
-        p = network.new_pass(batch, fuse=fuse)
-        assert bool(p._plan.measured) == fuse
-        y = p.forward(x).copy()
-        dtheta = np.full(network.size, np.nan)
-        dx = p.backward(np.cos(y), dtheta=dtheta).copy()
-        found.append((y, dx, dtheta, network.state.copy()))
-        p.forward(x, update_stats=False)
-        again = dtheta.copy()
-        np.testing.assert_array_equal(p.backward(np.cos(y), dtheta=again, accumulate=True), dx)
-        np.testing.assert_allclose(again, 2 * dtheta, rtol=1e-12, atol=1e-11)
-    for others in found[1:]:
-        for a, b in zip(found[0], others, strict=True):
-            np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max(initial=1))
-
-
-def test_a_pass_that_does_not_train_measures_nothing():
-    network = Network([Conv2d(32, 3), BatchNorm()], (8, 8, 16))
-    assert network.new_pass(2)._plan.measured == {0: 1}
-    for options in ({"train": False}, {"order": 2}, {"fuse": False}, {"keep": "all"}):
-        assert network.new_pass(2, **options)._plan.measured == {}
-
-
-def test_the_gradient_of_a_normalisation_goes_where_that_of_its_activation_was():
-    layers = [Conv2d(32, 3), BatchNorm(), ReLU(), Conv2d(32, 3)]
-    network = Network(layers, (12, 12, 16))
-    for fuse in (True, False):
-        plan = network.new_pass(2, fuse=fuse)._plan
-        values = [op.output for op in plan.ops]
-        gradients = plan.memory.gradients
-        assert (gradients[values[0]] is gradients[values[2]]) == fuse
-        assert gradients[values[1]] is not gradients[values[2]]
-        assert len(plan.memory.blocks()) == len(set(plan.memory.blocks()))

@@ -33,10 +33,11 @@ def _leaky_relu(start, stop, y, x, slope):  # type: ignore[no-untyped-def]
 
 @kernel
 def _leaky_relu_backward(start, stop, dx, dy, y, slope):  # type: ignore[no-untyped-def]
-    dx, dy, y = dx[start:stop], dy[start:stop], y[start:stop]
-    slope = dx.dtype.type(slope)
-    for i in range(dx.size):
-        dx[i] = dy[i] * bend_slope(y[i], slope)
+    dy, y = dy[start:stop], y[start:stop]
+    out = dy if dx is None else dx[start:stop]
+    slope = dy.dtype.type(slope)
+    for i in range(dy.size):
+        out[i] = dy[i] * bend_slope(y[i], slope)
 
 
 @kernel
@@ -186,7 +187,9 @@ def leaky_relu(y: Array, x: Array, slope: float) -> None:
 
 def leaky_relu_backward(dx: Array, dy: Array, y: Array, slope: float) -> None:
     """dx = dy where y > 0, else slope dy."""
-    _each(_leaky_relu_backward, 1, dx, dy, y, slope)
+    # Where it is told that dx is dy, the compiler need not fear that one is a part of the other.
+    out = None if np.may_share_memory(dx, dy) else dx.reshape(-1)
+    over_samples(_leaky_relu_backward, dy.size, dy.size, out, dy.reshape(-1), y.reshape(-1), slope)
 
 
 def elu(y: Array, x: Array, alpha: float) -> None:

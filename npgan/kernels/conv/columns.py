@@ -157,9 +157,8 @@ def _buffers(scratch: Array, x: Shape, w: Shape, y: Shape) -> tuple[Array, Array
 
 def _finish(y: Array, after: After) -> None:
     if after.bias is not None or after.slope is not None:
-        rows = y.reshape(1, -1, y.shape[-1])
-        made = None if after.made is None else after.made.reshape(rows.shape)
-        over_samples(finish_rows, rows.shape[1], rows.size, rows[0], prepare(after._replace(made=made), rows))
+        rows = y.reshape(-1, y.shape[-1])
+        over_samples(finish_rows, len(rows), rows.size, rows, prepare(after._replace(moments=None), y))
 
 
 def forward(

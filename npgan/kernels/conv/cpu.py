@@ -94,8 +94,7 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
-    after: After = NOTHING,
 ) -> None:
     """Do `backward_weight` and `backward_input` at once."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation, after)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation)

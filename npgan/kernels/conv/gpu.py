@@ -6,7 +6,7 @@
 from npgan.backend.base import Array, Shape
 from npgan.backend.cuda import THREADS, blocks, kernel, launch
 from npgan.kernels.after import NOTHING, After
-from npgan.kernels.bias import gpu as biases
+from npgan.kernels.bias.gpu import forward as finish
 from npgan.kernels.conv import gpu_choice, gpu_cudnn
 from npgan.kernels.conv.gpu_choice import MAPS, Map, plan
 from npgan.kernels.conv.gpu_cudnn import address
@@ -104,14 +104,13 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
-    after: After = NOTHING,
     *,
     compute: str = "float32",
     conv: str = "auto",
 ) -> None:
     """Do `backward_weight` and `backward_input` one after the other."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate, compute=compute, conv=conv)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation, after, compute=compute, conv=conv)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation, compute=compute, conv=conv)
 
 
 def _run(
@@ -128,16 +127,13 @@ def _run(
     accumulate: bool = False,
 ) -> None:
     """Compute a map: out from the factors a and b."""
-    slope = after.slope if after.made is None else None
     if not gpu_cudnn.why_not(conv, compute, *shapes[:2], out.dtype.itemsize) and _aligned(out, a, b):
         found = gpu_cudnn.plan(which, *shapes, *options)
         if found is not None:
             gpu_cudnn.run(found, which, out, scratch, a, b, accumulate)
-            biases.forward(out.reshape(-1, out.shape[-1]), after.bias, slope)
-            _unbend(out, after)
+            finish(out.reshape(-1, out.shape[-1]), after.bias, after.slope)
             return
-    _own(which, out, scratch, a, b, shapes, options, compute, after.bias, slope, accumulate)
-    _unbend(out, after)
+    _own(which, out, scratch, a, b, shapes, options, compute, after.bias, after.slope, accumulate)
 
 
 def _own(
@@ -188,12 +184,6 @@ def _own(
         add = kernel("conv/parts", "add_parts", out.dtype)
         channels = out.shape[-1]
         launch(add, blocks(out.size), THREADS, out, scratch, *end, accumulate, work.parts, out.size, channels)
-
-
-def _unbend(out: Array, after: After) -> None:
-    if after.made is not None and after.slope is not None:
-        rows, made = (array.reshape(-1, out.shape[-1]) for array in (out, after.made))
-        biases.unbend(rows, None, None, rows, made, after.slope, False)
 
 
 def _aligned(*arrays: Array) -> bool:

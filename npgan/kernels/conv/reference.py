@@ -17,7 +17,7 @@ import numpy as np
 
 from npgan.backend.base import Array, Shape
 from npgan.kernels.after import NOTHING, After
-from npgan.kernels.bias import reference as biases
+from npgan.kernels.bias.reference import forward as finish
 from npgan.kernels.conv.windows import Pads, Pair, crop, empty_padded, pad, tap
 
 
@@ -29,7 +29,7 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
 def measured(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: Pair, of_x: bool) -> int:
     """Into how many blocks a sample of y, or of x, is divided whose moments `forward`, or `backward_input`, finds.
 
-    0 where it does not, nor sums.
+    0 where it does not.
     """
     return 1
 
@@ -46,7 +46,7 @@ def forward(
 ) -> None:
     """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), finished: see `npgan.kernels.after`.
 
-    Moments and sums of what comes out may be asked for where `measured` says into how many blocks.
+    Moments of what comes out may be asked for where `measured` says into how many blocks.
     """
     padded = pad(x, padding)
     y[...] = 0
@@ -96,25 +96,15 @@ def backward(
     padding: Pads,
     dilation: Pair,
     accumulate: bool,
-    after: After = NOTHING,
 ) -> None:
     """Do `backward_weight` and `backward_input` at once."""
     backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
-    backward_input(dx, scratch, dy, w, stride, padding, dilation, after)
+    backward_input(dx, scratch, dy, w, stride, padding, dilation)
 
 
 def _finish(y: Array, after: After) -> None:
-    bias, slope, made, moments, sums, about = after
-    if made is not None and slope is not None:
-        biases.unbend(y, None, None, y, made, slope, False)
-    else:
-        biases.forward(y, bias, slope)
-    rows = y.reshape(len(y), -1, y.shape[-1]).astype(np.result_type(y.dtype, np.float64))
-    if moments is not None:
-        moments[0, :, 0] = rows.mean(axis=1)
-        moments[1, :, 0] = ((rows - rows.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    if sums is not None:
-        sums[0] = rows.sum(axis=1)
-        if about is not None:
-            x, mean, inv_std = about
-            sums[1] = (rows * (x.reshape(rows.shape) - mean[:, None]) * inv_std[:, None]).sum(axis=1)
+    finish(y, after.bias, after.slope)
+    if after.moments is not None:
+        rows = y.reshape(len(y), 1, -1, y.shape[-1]).astype(np.result_type(y.dtype, np.float64))
+        after.moments[0] = rows.mean(axis=2)
+        after.moments[1] = ((rows - after.moments[0][:, :, None]) ** 2).sum(axis=2)

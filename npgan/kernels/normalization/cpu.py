@@ -123,8 +123,8 @@ def normalize(
 ) -> None:
     """x (G, R, C), mean and inv_std (G, C), gain and bias (P, C) -> y (G, R, C)."""
     arrays = (mean, inv_std, gain, bias)
-    if slope is None and _is_row(x, gain):
-        over_samples(rows.normalize, len(x), x.size, y.reshape(x.shape[:2]), x.reshape(x.shape[:2]), *arrays)
+    if _is_row(x, gain):
+        over_samples(rows.normalize, len(x), x.size, y.reshape(x.shape[:2]), x.reshape(x.shape[:2]), *arrays, slope)
     else:
         factors = _factors(scratch, x, *arrays)
         over_samples(channels.normalize, _pieces(x), x.size, y.reshape(-1), x.reshape(-1), factors, slope)

@@ -1,6 +1,7 @@
 """Normalisation of one row a group, compiled: x (G, R)."""
 
 from npgan.backend.compile import kernel
+from npgan.kernels.bend import bend
 
 
 @kernel
@@ -21,13 +22,15 @@ def statistics(start, stop, mean, var, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normalize(start, stop, y, x, mean, inv_std, gain, bias):  # type: ignore[no-untyped-def]
+def normalize(start, stop, y, x, mean, inv_std, gain, bias, slope):  # type: ignore[no-untyped-def]
     """x (G, R), mean and inv_std (G, 1) -> y (G, R)."""
+    bent = y.dtype.type(1.0 if slope is None else slope)
     for g in range(start, stop):
         out, row, centre, scale = y[g], x[g], mean[g, 0], inv_std[g, 0]
         for r in range(row.size):
             xhat = (row[r] - centre) * scale
-            out[r] = xhat if gain is None else xhat * gain[r, 0] + bias[r, 0]
+            v = xhat if gain is None else xhat * gain[r, 0] + bias[r, 0]
+            out[r] = v if slope is None else bend(v, bent)
 
 
 @kernel

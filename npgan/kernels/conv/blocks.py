@@ -39,15 +39,14 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
 
     @kernel
     def convolve(
-        start, stop, share, out, a_s, c_s, source, u, after, reads, writes, seen, kinds, spans, sizes,
-        strides, a_at, c_at, a_rows, terms, lines, clear,
+        start, stop, share, out, a_s, c_s, source, u, after, reads, writes, seen, kinds, spans, sizes, strides, a_rows,
+        terms, lines, clear,
     ):  # fmt: skip
         # out (N, H W O), source (N, H W I), u (points, panels, rows of all phases, width), the samples [start, stop)
         part, together, block, samples, at_once, few, many, filled, width = sizes
-        a_row, c_row, plane = strides
+        a_row, a_point, c_row, c_point, plane = strides
         a, c = a_s[share], c_s[share]
         tiles, phases, into = reads.shape[0], reads.shape[1], writes.shape[1]
-        a_point, c_point = a_at[1], c_at[1]
         for first in range(start, stop, samples):
             count = min(samples, stop - first)
             if clear:
@@ -68,11 +67,11 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
                                     for p in range(more):
                                         at, offsets = row * a_row + p * few, reads[t, phase + p]
                                         tile(
-                                            full, low, right, 0, kinds[t], size, a, at, a_at, offsets, source[n], i,
-                                            offsets,
+                                            full, low, right, 0, kinds[t], size, a, at, a_point, offsets, source[n],
+                                            i, offsets,
                                         )  # fmt: skip
                             fresh = False
-                            for point in range(a_at.size):
+                            for point in range(spans.shape[0]):
                                 begin = max(spans[point, 0] - corner, 0) * count
                                 end = min(spans[point, 1] - corner, here) * count
                                 for column in range(0, columns, width):
@@ -92,7 +91,7 @@ def _kernel(scheme: Scheme, rest: Pair, gradient: bool, vectors: int) -> Any:
                         t, n, filled_of = corner + row // count, first + row % count, min(block, many - o)
                         tile(
                             full_t, low_t, right_t, adds, kinds[t], filled_of, out[n], o, writes[t, phase_out],
-                            seen[t, phase_out], c, row * c_row, c_at,
+                            seen[t, phase_out], c, row * c_row, c_point,
                         )  # fmt: skip
             for n in range(first, first + count):
                 finish(out[n], after, n)
@@ -181,7 +180,7 @@ def convolve(
         w.size * 2,
         u,
         matrix,
-        steps(scheme.n**2, plane),
+        plane,
         tap_offsets(scheme, kernel_size, few * many, turned),
         width,
         few * (filled if gradient else width),
@@ -209,9 +208,7 @@ def convolve(
         at.kinds,
         at.spans,
         (part, together, block, samples, at_once, few, many, filled, width),
-        (a_row, c_row, plane),
-        steps(points, a_point),
-        steps(points, c_point),
+        (a_row, a_point, c_row, c_point, plane),
         steps(samples * at_once + MORE, a_row),
         steps(_BLOCK, 1),
         steps(_BLOCK, 16),

@@ -41,7 +41,7 @@ def _into_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
     full, low, right = names_of(letter, scheme, rest, back=False)
 
     @kernel
-    def transform(start, stop, points, images, pixels, kinds, places, step):
+    def transform(start, stop, points, images, pixels, kinds, of_phase, of_point, step):
         # images (N, H W C) -> points (tiles, N, points, channels of all phases), the samples [start, stop)
         channels = images.shape[2]
         for n in range(start, stop):
@@ -50,8 +50,8 @@ def _into_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
                 for phase in range(pixels.shape[1]):
                     offsets = pixels[t, phase]
                     tile(
-                        full, low, right, 0, kinds[t], channels, points, at, places[phase], offsets, images[n], 0,
-                        offsets,
+                        full, low, right, 0, kinds[t], channels, points, at + phase * of_phase, of_point, offsets,
+                        images[n], 0, offsets,
                     )  # fmt: skip
 
     return transform
@@ -64,7 +64,7 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
     adds = int(letter == "B")
 
     @kernel
-    def transform(start, stop, images, points, after, of_all, pixels, seen, kinds, places, step, clear):
+    def transform(start, stop, images, points, after, of_all, pixels, seen, kinds, of_phase, of_point, step, clear):
         channels = images.shape[2]
         for n in range(start, stop):
             if clear:
@@ -74,8 +74,8 @@ def _from_points(scheme: Scheme, rest: Pair, letter: str) -> Any:
                 for phase in range(pixels.shape[1]):
                     offsets, before = pixels[t, phase], seen[t, phase]
                     tile(
-                        full, low, right, adds, kinds[t], channels, images[n], 0, offsets, before, points, at,
-                        places[phase],
+                        full, low, right, adds, kinds[t], channels, images[n], 0, offsets, before, points,
+                        at + phase * of_phase, of_point,
                     )  # fmt: skip
             finish(images[n], after, of_all + n)
 
@@ -90,7 +90,7 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
 
     @kernel
     def multiply(
-        start, stop, share, c, c_step, c_point, c_phase, a, a_step, a_point, a_rows, terms, us, turns, w, planes, taps,
+        start, stop, share, c, c_step, c_point, c_phase, a, a_step, a_point, a_rows, terms, us, turns, w, plane, taps,
         width, spans, samples, turned, lines,
     ):  # fmt: skip
         # c (rows, points, columns) = a (rows, points, terms of all phases) · U of w (taps, I, O), taps (phases, r²)
@@ -112,46 +112,46 @@ def _kernels(scheme: Scheme, vectors: int) -> Any:
                         tap_of_w = (place // (o * width) * channels + first) * o
                         transpose(exchanged, place, width, flat, tap_of_w, o, count, o)
                     for j in range(o):
-                        separable(G, count, u, j * width, planes, None, exchanged, j * width, places)
+                        separable(G, count, u, j * width, plane, None, exchanged, j * width, places)
                 else:
                     for i in range(channels):
-                        separable(G, count, u, i * width, planes, None, w, i * o + first, places)
-                for point in range(planes.size):
+                        separable(G, count, u, i * width, plane, None, w, i * o + first, places)
+                for point in range(spans.shape[0]):
                     for k in range(0, terms.size, _TERMS):
                         size = min(_TERMS, terms.size - k)
-                        soon = planes[point] + (k + size) * width
+                        soon = point * plane + (k + size) * width
                         for row in range(spans[point, 0] * samples, spans[point, 1] * samples, height):
                             outer(
                                 height, vectors, c, row * c_step + point * c_point + column, c_step, a,
                                 point * a_point + phase * a_step, a_rows, row, terms, k, size, u,
-                                planes[point] + k * width, width, phase + k, u,
+                                point * plane + k * width, width, phase + k, u,
                                 soon + min(row // height, 3) * size * 16, lines,
                             )  # fmt: skip
 
     @kernel
     def gradient(
-        start, stop, share, dw, us, v, v_step, v_point, columns, lines, m, m_step, m_point, planes, taps, nothing,
+        start, stop, share, dw, us, v, v_step, v_point, columns, lines, m, m_step, m_point, plane, taps, nothing,
         width, spans, samples, accumulate,
     ):  # fmt: skip
         # dw (taps, I, O) = Gᵀ Vᵀ M G; v (rows, points, columns of V, filled up); of panels of M's columns, the phases
         channels, o, u = dw.shape[1], dw.shape[2], us[share]
         for part in range(start, stop):
             first, phase = part // taps.shape[0] * width, part % taps.shape[0]
-            for point in range(planes.size):
+            for point in range(spans.shape[0]):
                 begin, end = spans[point, 0] * samples, spans[point, 1] * samples
                 v_at = point * v_point + phase * v_step
                 for row in range(begin, end, _LINES):
                     for k in range(0, channels, height):
                         outer(
-                            height, vectors, u, planes[point] + k * width, width, v, v_at, columns, k, lines, row,
+                            height, vectors, u, point * plane + k * width, width, v, v_at, columns, k, lines, row,
                             min(_LINES, end - row), m, row * m_step + point * m_point + first, m_step, row - begin, v,
                             v_at + row * lines[1] + k + 32, lines,
                         )  # fmt: skip
                 if begin == end:
-                    u[planes[point] : planes[point] + channels * width] = 0
+                    u[point * plane : point * plane + channels * width] = 0
             before = taps[phase] if accumulate else nothing
             for c in range(channels):
-                separable(Gt, min(width, o - first), dw, c * o + first, taps[phase], before, u, c * width, planes)
+                separable(Gt, min(width, o - first), dw, c * o + first, taps[phase], before, u, c * width, plane)
 
     return multiply, gradient
 
@@ -176,12 +176,6 @@ def shapes(scheme: Scheme, n: int, w: Shape, y: Shape) -> list[Shape]:
     return [(rows * v,), (rows * m,), (threads, panel), (threads, prod(w[:2]) * deep * _WIDTH)]
 
 
-@lru_cache(maxsize=64)
-def _places(points: int, point: int, phases: int, phase: int) -> Array:
-    """Return where the points of each phase are (phases, points), in the row of a tile."""
-    return steps(points, point) + steps(phases, phase)[:, None]
-
-
 @lru_cache(maxsize=8)
 def _nowhere(count: int) -> Array:
     """Return offsets where there is nothing to add to."""
@@ -197,28 +191,26 @@ class _Group:
         phases, self.channels = scheme.stride**2, whole(w[2])
         self.v_point, self.m_point = spread(phases * self.channels), spread(whole(w[3]))
         self.v_row, self.m_row = (scheme.n**2 * each for each in (self.v_point, self.m_point))
-        self.v_places = _places(scheme.n**2, self.v_point, phases, self.channels)
-        self.m_places = _places(scheme.n**2, self.m_point, 1, 0)
         self.rows = len(at.x) * samples
 
     def take(self, images: Array, of_y: bool) -> None:
         """Transform samples of x, or of y, to points."""
         at, n = self.at, len(images)
         letter, into, pixels = ("A", self.m, at.y) if of_y else ("B", self.v, at.x)
-        places, row = (self.m_places, self.m_row) if of_y else (self.v_places, self.v_row)
+        layout = (0, self.m_point, self.m_row) if of_y else (self.channels, self.v_point, self.v_row)
         kernel = _into_points(self.scheme, self.rest, letter)
         flat = images.reshape(n, -1, images.shape[3])
-        over_samples(kernel, n, images.size * 4, into, flat, pixels, at.kinds, places, row)
+        over_samples(kernel, n, images.size * 4, into, flat, pixels, at.kinds, *layout)
 
     def give(self, images: Array, of_y: bool, *finish: Any) -> None:
         """Transform points to samples of y, or of x, and finish them."""
         at, n = self.at, len(images)
         letter, source, pixels = ("A", self.m, at.y) if of_y else ("B", self.v, at.x)
-        places, row = (self.m_places, self.m_row) if of_y else (self.v_places, self.v_row)
+        layout = (0, self.m_point, self.m_row) if of_y else (self.channels, self.v_point, self.v_row)
         kernel = _from_points(self.scheme, self.rest, letter)
         flat = images.reshape(n, -1, images.shape[3])
         clear = not of_y and not at.covered
-        over_samples(kernel, n, images.size * 4, flat, source, *finish, pixels, at.seen, at.kinds, places, row, clear)
+        over_samples(kernel, n, images.size * 4, flat, source, *finish, pixels, at.seen, at.kinds, *layout, clear)
 
     def multiply(self, w: Array, turned: bool, gradient: bool) -> None:
         """M = V U, or V = M Uᵀ for the data gradient; `turned` is as in `convolve`."""
@@ -246,7 +238,7 @@ class _Group:
             self.us,
             self.turns,
             w.reshape(-1, channels, o),
-            steps(points, few * width + 16),
+            few * width + 16,
             tap_offsets(scheme, kernel_size, o * width if turns else channels * o, turned),
             width,
             self.at.spans,
@@ -276,7 +268,7 @@ class _Group:
             self.m,
             self.m_row,
             self.m_point,
-            steps(points, (channels + MORE) * width + 16),
+            (channels + MORE) * width + 16,
             tap_offsets(scheme, kernel_size, channels * o, reverse=False),
             _nowhere(scheme.r**2),
             width,

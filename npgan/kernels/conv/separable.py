@@ -6,8 +6,10 @@ Each in[k, l] and out[i, j] is a vector along the channels, which lie side by si
 vectoriser gives up on so many streams that might overlap, so the instructions are emitted here, through LLVM, with the
 coefficients in them. Rows that differ only in signs, as of the points z and -z, share their even and odd parts.
 
-Where a vector lies is read from a table of offsets, so that the geometry of images stays in NumPy: an offset of -1 is
-outside the image, where reading gives zeros and writing is left out.
+Where a pixel lies is read from a table of offsets, so that the geometry of images stays in NumPy: an offset of -1 is
+outside the image, where reading gives zeros and writing is left out. Points are a step apart. The processor's ports to
+memory are as busy as its arithmetic, so addresses must not take them up as well: those of pixels are made once for a
+run of channels, those of points anew for each vector, in registers.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -26,6 +28,8 @@ from numba.extending import intrinsic
 from npgan.kernels.conv.tiles import BOTTOM, CORNER, INSIDE, RIGHT
 from npgan.kernels.conv.toom_cook import Matrix, matrices, transposed
 from npgan.kernels.vectors import FLAGS, data, lanes, number
+
+_RUN = 128  # channels, in whole vectors, for which addresses are made at once
 
 
 def matrix(name: str) -> Matrix:
@@ -50,10 +54,10 @@ def separable(typing, name, count, out, out_at, out_table, before, source, sourc
     count : int
         Elements of a vector.
     out, source : array
-        Of one dtype; `out_at` and `source_at` are added to the offsets of the tables.
-    out_table, source_table, before : array of int64
-        Offsets of the n² and d² vectors, in order of rows; -1 is outside. `before` (or None) is where the values in
-        `out` are to which the result is added, -1 for none.
+        Of one dtype; `out_at` and `source_at` are where the offsets begin.
+    out_table, source_table, before : array of int64, or int
+        Offsets of the n² and d² vectors, in order of rows; -1 is outside; or the step from one to the next. `before`
+        (or None) is where the values in `out` are to which the result is added, -1 for none.
     """
     (found,) = _literals(types.StringLiteral, name)
     signature = types.void(name, types.intp, out, types.intp, out_table, before, source, types.intp, source_table)
@@ -119,38 +123,89 @@ def _emit(context: Any, builder: Any, down: Matrix, across: Matrix, kinds: Any, 
     """Emit the transform; `kinds` are the types of out, its table, before (or None), source and its table."""
     out, out_table, before, source, source_table = kinds
     size, to, to_at, to_offsets, before_offsets, origin, origin_at, origin_offsets = args
-    n, d = len(down), len(down[0])
 
-    def table(kind, value, size):
-        at = data(context, builder, kind, value)
-        return [builder.load(builder.gep(at, [number(k)])) for k in range(size)]
-
+    # What has no part in the transform of a smaller tile is left alone.
+    needed = [any(column) and any(other) for column in transposed(down) for other in transposed(across)]
+    made = [any(row) and any(other) for row in down for other in across]
     to_base = builder.gep(data(context, builder, out, to), [to_at])
     origin_base = builder.gep(data(context, builder, source, origin), [origin_at])
-    reads, writes = table(source_table, origin_offsets, d * d), table(out_table, to_offsets, n * n)
-    adds = None if before is None else table(before, before_offsets, n * n)
+    zeros, beyond = _outside(context, builder, out.dtype)
+    width = lanes(str(out.dtype))
+    reads = _Places(context, builder, source_table, origin_offsets, needed)
+    writes = _Places(context, builder, out_table, to_offsets, made)
+    adds = None if before is None else _Places(context, builder, before, before_offsets, made)
 
-    def body(width, start):
-        emit = _Emitter(context, builder, out.dtype, width)
-        base = builder.gep(origin_base, [start])
-        inputs = [emit.load(base, offset) for offset in reads]
-        columns = [emit.product(down, inputs[j::d]) for j in range(d)]
-        results = [emit.product(across, [column[i] for column in columns]) for i in range(n)]
-        flat = [value for row in results for value in row]
-        base = builder.gep(to_base, [start])
-        if adds is not None:
-            earlier = [emit.load(base, offset) for offset in adds]
-            flat = [builder.fadd(a, b, flags=FLAGS) for a, b in zip(flat, earlier, strict=True)]
-        for value, offset in zip(flat, writes, strict=True):
-            emit.store(base, offset, value)
+    with cgutils.for_range_slice(builder, number(0), size, number(_RUN), size.type) as (run, _):
+        left = builder.sub(size, run)
+        count = builder.select(builder.icmp_signed("<", left, number(_RUN)), left, number(_RUN))
+        froms = reads.along(builder.gep(origin_base, [run]), zeros)
+        tos = writes.along(builder.gep(to_base, [run]), beyond)
+        earlier = None if adds is None else adds.along(builder.gep(to_base, [run]), zeros)
 
-    width = number(lanes(str(out.dtype)))
-    whole = builder.udiv(size, width)
-    with cgutils.for_range(builder, whole) as loop:
-        body(width.constant, builder.mul(loop.index, width))
-    done = builder.mul(whole, width)
-    with cgutils.for_range(builder, builder.sub(size, done)) as loop:
-        body(1, builder.add(done, loop.index))
+        def body(width, start):
+            emit = _Emitter(context, builder, out.dtype, width)
+            inputs, results, before = froms(start), tos(start), None if earlier is None else earlier(start)
+            n, d = len(down), len(across[0])
+            columns = [emit.product(down, [emit.load(at) for at in inputs[j::d]]) for j in range(d)]
+            for i in range(n):
+                for j, value in enumerate(emit.product(across, [column[i] for column in columns])):
+                    k = i * n + j
+                    if before is not None:
+                        value = builder.fadd(value, emit.load(before[k]), flags=FLAGS)
+                    emit.store(results[k], value)
+
+        whole = builder.sub(count, builder.urem(count, number(width)))
+        with cgutils.for_range_slice(builder, number(0), whole, number(width), size.type) as (start, _):
+            body(width, start)
+        with cgutils.for_range_slice(builder, whole, count, number(1), size.type) as (start, _):
+            body(1, start)
+
+
+def _outside(context: Any, builder: Any, dtype: Any) -> tuple[Any, Any]:
+    """Return where a run of zeros is, and memory for one that nobody reads."""
+    element, name = context.get_value_type(dtype), f"npgan_zeros_{dtype}"
+    array = ir.ArrayType(element, _RUN)
+    zeros = builder.module.globals.get(name)
+    if zeros is None:
+        zeros = cgutils.add_global_variable(builder.module, array, name)
+        zeros.linkage, zeros.global_constant, zeros.initializer = "internal", True, ir.Constant(array, None)
+        zeros.align = 64
+    beyond = cgutils.alloca_once(builder, array)
+    return builder.bitcast(zeros, element.as_pointer()), builder.bitcast(beyond, element.as_pointer())
+
+
+class _Places:
+    """Where vectors lie: by a table of offsets, or a step apart; those that are `wanted`, and None for the others."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any, wanted: list[bool]) -> None:
+        self.builder, self.wanted = builder, wanted
+        self.step: Any = value if isinstance(kind, types.Integer) else None
+        if self.step is None:
+            table = data(context, builder, kind, value)
+            self.offsets = [
+                builder.load(builder.gep(table, [number(k)])) if each else None for k, each in enumerate(wanted)
+            ]
+
+    def along(self, base: Any, outside: Any) -> Any:
+        """Return a function of how far a vector is from the base of a run: the addresses."""
+        builder = self.builder
+        if self.step is not None:
+            return lambda start: self._steps(builder.gep(base, [start]))
+        nothing = number(0)
+        found = [
+            offset and builder.select(builder.icmp_signed(">=", offset, nothing), builder.gep(base, [offset]), outside)
+            for offset in self.offsets
+        ]
+        return lambda start: [at and builder.gep(at, [start]) for at in found]
+
+    def _steps(self, base: Any) -> list[Any]:
+        builder = self.builder
+        # The compiler is not to know that this is the same each time: it would keep all multiples in memory.
+        signature = ir.FunctionType(self.step.type, [self.step.type])
+        step = builder.asm(signature, "", "=r,0", [self.step], side_effect=True)
+        return [
+            builder.gep(base, [builder.mul(step, number(k))]) if each else None for k, each in enumerate(self.wanted)
+        ]
 
 
 class _Emitter:
@@ -161,26 +216,15 @@ class _Emitter:
         self.element = context.get_value_type(dtype)
         self.type = ir.VectorType(self.element, width) if width > 1 else self.element
         self.width, self.bytes = width, dtype.bitwidth // 8
-        name = f"npgan_zeros_{dtype}_{width}"
-        array = ir.ArrayType(self.element, width)
-        zeros = builder.module.globals.get(name)
-        if zeros is None:
-            zeros = cgutils.add_global_variable(builder.module, array, name)
-            zeros.linkage, zeros.global_constant, zeros.initializer = "internal", True, ir.Constant(array, None)
-        self.zeros = builder.bitcast(zeros, self.element.as_pointer())
-        self.beyond = builder.bitcast(cgutils.alloca_once(builder, array), self.element.as_pointer())
 
-    def _vector(self, base: Any, offset: Any, outside: Any) -> Any:
-        builder = self.builder
-        inside = builder.icmp_signed(">=", offset, ir.Constant(offset.type, 0))
-        at = builder.select(inside, builder.gep(base, [offset]), outside)
-        return builder.bitcast(at, self.type.as_pointer())
+    def load(self, at: Any) -> Any:
+        if at is None:
+            return self._splat(0.0)
+        return self.builder.load(self.builder.bitcast(at, self.type.as_pointer()), align=self.bytes)
 
-    def load(self, base: Any, offset: Any) -> Any:
-        return self.builder.load(self._vector(base, offset, self.zeros), align=self.bytes)
-
-    def store(self, base: Any, offset: Any, value: Any) -> None:
-        self.builder.store(value, self._vector(base, offset, self.beyond), align=self.bytes)
+    def store(self, at: Any, value: Any) -> None:
+        if at is not None:
+            self.builder.store(value, self.builder.bitcast(at, self.type.as_pointer()), align=self.bytes)
 
     def product(self, rows: Matrix, values: list[Any]) -> list[Any]:
         """Return rows · values; rows, or columns, that differ only in signs share their even and odd parts."""
@@ -205,10 +249,24 @@ class _Emitter:
             if twin is None:
                 found[i] = self.sum(row, values)
                 continue
-            even, odd = (self.sum(half, values) for half in _halves(row, rows[twin]))
-            found[i] = self.builder.fadd(even, odd, flags=FLAGS)
-            found[twin] = self.builder.fsub(even, odd, flags=FLAGS)
+            even, odd = _halves(row, rows[twin])
+            found[i], found[twin] = self._twins(even, odd, values)
         return found
+
+    def _twins(self, even: tuple[Fraction, ...], odd: tuple[Fraction, ...], values: list[Any]) -> tuple[Any, Any]:
+        """Return the sum and the difference of two rows' parts; where that helps, a factor goes to multiply-adds."""
+        builder, total, factor = self.builder, self.sum(even, values), _factor(odd)
+        part = self.sum(tuple(c / factor for c in odd), values)
+        if factor == 1:
+            return builder.fadd(total, part, flags=FLAGS), builder.fsub(total, part, flags=FLAGS)
+        return self._fused(part, factor, total), self._fused(builder.fneg(part, flags=FLAGS), factor, total)
+
+    def _fused(self, value: Any, factor: Fraction, total: Any) -> Any:
+        # Not a product and a sum: there are two such sums, and one product of both would be made for itself.
+        kind = (f"v{self.width}" if self.width > 1 else "") + f"f{self.bytes * 8}"
+        signature = ir.FunctionType(self.type, [self.type] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fmuladd.{kind}")
+        return self.builder.call(function, [value, self._splat(float(factor)), total])
 
     def sum(self, row: tuple[Fraction, ...], values: list[Any]) -> Any:
         """Return Σ row[k] values[k]."""
@@ -226,6 +284,14 @@ class _Emitter:
 
     def _splat(self, number: float) -> Any:
         return ir.Constant(self.type, [number] * self.width if self.width > 1 else number)
+
+
+def _factor(row: tuple[Fraction, ...]) -> Fraction:
+    """Return what to divide by so that one coefficient is 1 and the others are exact; 1 where one is ±1 already."""
+    nonzero = [c for c in row if c]
+    if 1 in nonzero or -1 in nonzero:
+        return Fraction(1)
+    return next((f for f in nonzero if all((c / f).denominator.bit_count() == 1 for c in nonzero)), Fraction(1))
 
 
 def _halves(row: tuple[Fraction, ...], other: tuple[Fraction, ...]) -> Matrix:

@@ -40,14 +40,14 @@ def of_weight(scheme: Scheme) -> Any:
     G = f"G{scheme.name}"
 
     @kernel
-    def transform(start, stop, u, w, places, taps, width, phase_step, panel_step):
+    def transform(start, stop, u, w, point_step, taps, width, phase_step, panel_step):
         # w (taps, I, O) -> u (points, panels, rows, width), the channels [start, stop) of I
         o = w.shape[2]
         for phase in range(taps.shape[0]):
             for c in range(start, stop):
                 for first in range(0, o, width):
                     at = phase * phase_step + first // width * panel_step + c * width
-                    separable(G, min(width, o - first), u, at, places, None, w, c * o + first, taps[phase])
+                    separable(G, min(width, o - first), u, at, point_step, None, w, c * o + first, taps[phase])
 
     return transform
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
+
+import numpy as np
 
 from npgan.backend.base import Array
 from npgan.backend.recording import CannotRecordError, Reading, Recording
+from npgan.backend.sizes import size_text
 from npgan.game.alternating import Alternating, Data
 from npgan.game.minibatch import MiniBatches
 from npgan.game.player import Player
@@ -22,6 +26,7 @@ from npgan.game.player import Player
 Known = list[tuple[int, dict[str, float]]]
 
 _MOST_WINDOWS = 2  # that the host is ahead by, each with a snapshot
+_MOST_BYTES = 1 << 26  # of a snapshot, where memory is the host's: more would be a good part of all that a step takes
 
 
 class Steps:
@@ -88,7 +93,7 @@ class Steps:
         replayed = recording is not None and kind not in self._unchecked
         if not replayed or (self._start >= 0 and step - self._start >= self.window):
             self._close(wanted=False)
-        if not replayed:
+        if not replayed or all(window.reading.ready for window in self._asked):  # and its snapshot is free again
             self._late += self._settle()  # what is wrong by now is not this step's
         self._now, self._kind = step, kind
         self._open(step)
@@ -119,7 +124,8 @@ class Steps:
     def _record(self) -> None:
         assert self.backend.recorder is not None
         assert self._data is not None
-        before = Snapshot(self._players)
+        assert self._snapshot is not None  # a window has just been opened
+        before = self._snapshot
         recording = self.backend.recorder(self.backend)
         try:
             self._names[self._kind] = recording.record(self._iterate)
@@ -138,15 +144,16 @@ class Steps:
 
     def _check(self, recording: Recording) -> None:
         """Run the step of now by its recording, and as it is written, and compare."""
-        before, out = Snapshot(self._players), self._out.copy()
+        assert self._snapshot is not None  # a window has just been opened
+        out = self._out.copy()
         recording.prepare()
         recording.launch()
-        found, numbers = Snapshot(self._players), self._out.copy()
-        before.put_back()
+        found, numbers = digest(self._players), self._out.copy()
+        self._snapshot.put_back()
         self._out[...] = out
         self._iterate()
         self._unchecked.remove(self._kind)
-        if not found.is_now() or numbers.tobytes() != self._out.tobytes():
+        if found != digest(self._players) or numbers.tobytes() != self._out.tobytes():
             self.reason = "a replay has other bits than the step as it is written: something in it is no kernel"
             self._found = dict(zip(self._names[self._kind], self._out[1:].tolist(), strict=False))
 
@@ -287,14 +294,6 @@ class Snapshot:
                 player.network.backend.copy(copies[key], array)
         self._counts = [_counts(player) for player in self._players]
 
-    def is_now(self) -> bool:
-        """Return whether the players are, to the bit, what they were."""
-        return self._counts == [_counts(player) for player in self._players] and all(
-            copies[key].tobytes() == array.tobytes()
-            for player, copies in zip(self._players, self._copies, strict=True)
-            for key, array in _arrays(player).items()
-        )
-
     def put_back(self) -> None:
         """Make the players what they were."""
         for player, copies, (t, ema_t) in zip(self._players, self._copies, self._counts, strict=True):
@@ -302,6 +301,16 @@ class Snapshot:
             player.optimizer.load_state({name: copies[f"optimizer/{name}"] for name in player.optimizer.state()}, t)
             if player.ema is not None:
                 player.ema.load_state({"mean": copies["ema/mean"]}, ema_t)
+
+
+def digest(players: tuple[Player, ...]) -> bytes:
+    """Return what tells two states of the players, in host memory, from each other."""
+    found = blake2b()
+    for player in players:
+        found.update(repr(_counts(player)).encode())
+        for array in _arrays(player).values():
+            found.update(array.view(np.uint8).data)
+    return found.digest()
 
 
 def _counts(player: Player) -> tuple[int, int]:
@@ -326,6 +335,9 @@ def _reason(rule: Alternating | MiniBatches) -> str | None:
         return f"the rule is {rule.rule}, and only the alternating step is recorded"
     if game.generator.backend is not game.discriminator.backend:
         return "the players were given two backends"
+    taken = sum(array.nbytes for player in (rule.G, rule.D) for array in _arrays(player).values())
+    if recorder.checks and taken > _MOST_BYTES:
+        return f"a copy of the players would take {size_text(taken)}, and steps of such networks gain little"
     for network in (game.generator, game.discriminator):
         for path, layer, _ in network.rows:
             if recorder.checks and not type(layer).__module__.startswith("npgan."):

@@ -194,6 +194,22 @@ def test_a_layer_of_the_users_is_not_written_down():
     assert made.steps.reason.startswith("7 Doubled is a layer of yours")
 
 
+def test_a_snapshot_of_large_networks_would_cost_too_much(monkeypatch):
+    monkeypatch.setattr("npgan.game.recorded._MOST_BYTES", 10_000)
+    assert same({}).steps.reason.startswith("a copy of the players would take")
+
+
+def test_there_is_one_snapshot():
+    made = Made()
+    made.steps.window = 2
+    for step in range(9):
+        made.steps.step(step, made.data)
+        if step % 3:
+            made.steps.read()
+        assert len(made.steps._asked) <= 1
+    assert len({id(made.steps._snapshot), *map(id, made.steps._spare)}) == 1
+
+
 def test_what_was_lost_is_seen_in_the_first_replay(monkeypatch):
     monkeypatch.setattr(Doubled, "__module__", "npgan.layers")
     assert same({"extra": [Doubled()]}).steps.reason.startswith("a replay has other bits")

@@ -168,7 +168,7 @@ def convolve(
     matrix = w.reshape(-1, *w.shape[2:])
     if turned or gradient:
         exchanged = other.reshape(-1, w.shape[3], w.shape[2])
-        over_samples(turn, len(matrix), w.size, exchanged, matrix)
+        over_samples(turn, len(matrix), w.size, exchanged, matrix, elements=True)
         matrix = exchanged
     few, many = matrix.shape[1:]
     phases, into = (1, s2) if gradient else (s2, 1)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from npgan.kernels.after import After
 from npgan.kernels.conv import (
     blocks,
+    cells,
     choice,
     columns,
     correlate,
@@ -82,6 +83,11 @@ class Problem:
         size = direct.workspace(*self.shapes, *options)
         return self._run(direct, (), options, self.x, self.w, self.dy, size=size)
 
+    def cells(self):
+        options = (self.stride, self.padding)
+        size = cells.workspace(*self.shapes, *options)
+        return self._run(cells, (), options, self.x, self.w, self.dy, size=size)
+
     def winograd(self, scheme):
         size = winograd.workspace(scheme, *self.shapes)
         return self._run(winograd, (scheme,), (self.padding,), self.x, self.w, self.dy, size=size)
@@ -133,6 +139,7 @@ def with_threads(count, problem, run):
         mock.patch.object(gather, "thread_count", return_value=count),
         mock.patch.object(scatter, "thread_count", return_value=count),
         mock.patch.object(correlate, "thread_count", return_value=count),
+        mock.patch.object(cells, "thread_count", return_value=count),
     ):
         return run(problem)
 
@@ -199,6 +206,21 @@ def test_direct_is_the_reference_where_few_channels_go_in(data, few, many, threa
 
 @given(
     data=st.data(),
+    few=st.sampled_from([3, 4]),
+    many=st.sampled_from([64, 128]),
+    counts=st.sampled_from([(4, 4), (8, 20), (36, 32)]),  # tiles: one, some, and more than are taken at once
+    threads=st.sampled_from([1, 2, 3]),
+)
+@settings(max_examples=20)
+def test_cells_are_the_reference(data, few, many, counts, threads):
+    problem = draw_problem(data.draw, (4, 4), (2, 2), (few, many), least=counts, exact=True)
+    _, w, y = problem.shapes
+    assert cells.suits(w, y, (2, 2), (1, 1))
+    close(with_threads(threads, problem, Problem.cells), problem.expected())
+
+
+@given(
+    data=st.data(),
     few=st.sampled_from([((3, 3), 1), ((2, 5), 3), ((4, 3), 4)]),
     many=st.sampled_from([16, 48, 64]),
     threads=st.sampled_from([1, 2, 3]),
@@ -247,8 +269,8 @@ def test_rounding_is_near_that_of_columns(layer, by, monkeypatch):
     problem.measured = True
     x, w, y = problem.shapes
     picked = cpu.choose((64, *x[1:]), w, (64, *y[1:]), problem.stride, problem.padding, (1, 1))
-    found = problem.winograd(picked.scheme) if picked.scheme else problem.direct()
-    assert picked.scheme or picked.name == "direct"
+    found = problem.winograd(picked.scheme) if picked.scheme else getattr(problem, picked.name.split()[0])()
+    assert picked.scheme or picked.name in ("direct", "cells F(4, 2)")
     for name, ours, theirs, right in zip(GRADIENTS, found, problem.columns(), problem.expected(), strict=True):
         error, limit = (np.linalg.norm(each - right) for each in (ours, theirs))
         assert error <= 4 * limit, f"{picked.name}, {name}: {error / limit:.2f} times the error of columns"
@@ -297,7 +319,9 @@ WITHOUT = ((1, 1), ((0, 0), (0, 0)), (1, 1))
         ((64, 32, 32, 64), (4, 4, 64, 128), (64, 16, 16, 128), HALF, "winograd F(4, 2)"),
         ((64, 8, 8, 256), (4, 4, 256, 512), (64, 4, 4, 512), HALF, "winograd F(4, 2)"),
         ((64, 4, 4, 64), (4, 4, 64, 64), (64, 2, 2, 64), HALF, "winograd F(2, 2)"),
-        ((64, 64, 64, 3), (4, 4, 3, 64), (64, 32, 32, 64), HALF, "direct"),
+        ((64, 64, 64, 3), (4, 4, 3, 64), (64, 32, 32, 64), HALF, "cells F(4, 2)"),
+        ((64, 60, 64, 3), (4, 4, 3, 64), (64, 30, 32, 64), HALF, "direct"),  # not whole tiles
+        ((64, 28, 28, 1), (4, 4, 1, 64), (64, 14, 14, 64), HALF, "direct"),
         ((64, 28, 28, 64), (3, 3, 64, 1), (64, 28, 28, 1), ONE, "direct"),
         ((64, 14, 14, 64), (3, 3, 64, 128), (64, 7, 7, 128), HALF, "winograd F(4, 2)"),  # a phase has 1 or 2 taps
         ((64, 28, 28, 64), (5, 5, 64, 128), (64, 13, 13, 128), HALF, "winograd F(4, 3)"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from npgan.backend.base import Shape
-from npgan.kernels.conv import columns, direct
+from npgan.kernels.conv import cells, columns, direct
 from npgan.kernels.conv.tiles import Scheme
 from npgan.kernels.conv.toom_cook import POINTS
 from npgan.kernels.conv.windows import Pads, Pair
@@ -23,7 +23,7 @@ class Choice:
     Attributes
     ----------
     name : str
-        ``"product"``, ``"direct"``, ``"columns"``, or ``"winograd F(m, r)"``.
+        ``"product"``, ``"direct"``, ``"cells F(4, 2)"``, ``"columns"``, or ``"winograd F(m, r)"``.
     reason : str
         What decided.
     scheme : Scheme or None
@@ -40,6 +40,8 @@ def choose(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilation: 
     """Return the algorithm for x (N, H, W, I), w (KH, KW, I, O) and y (N, OH, OW, O), for all three products."""
     if columns.is_columns(x, w, y, padding):
         return Choice("product", "the pixels, in order, are the windows: one matrix product")
+    if cells.suits(w, y, stride, dilation):
+        return Choice("cells F(4, 2)", f"{w[2]} channels, four phases: 25 products for 64; data gradient direct")
     if direct.suits(x, w, y, stride, dilation):
         return Choice("direct", f"{min(w[2:])} channels: short rows would fill columns")
     pixels, taps = y[0] * y[1] * y[2], w[0] * w[1]

@@ -1,14 +1,17 @@
 """Convolution, compiled: each shape by the algorithm that `choose` picks for it."""
 
+from typing import Any
+
 from npgan.backend.base import Array, Shape
 from npgan.kernels.after import NOTHING, After
-from npgan.kernels.conv import columns, direct, winograd
+from npgan.kernels.conv import cells, columns, direct, winograd
 from npgan.kernels.conv.choice import choose
 from npgan.kernels.conv.windows import Pads, Pair
 from npgan.kernels.moments import blocks
 
 __all__ = ["backward", "backward_input", "backward_weight", "choose", "forward", "measured", "workspace"]
 
+_OF_FEW: dict[str, Any] = {"direct": direct, "cells F(4, 2)": cells}  # channels
 _LEAST = 16  # rows of a sample and channels: of fewer, moments would cost more than reading the output again
 
 
@@ -17,8 +20,8 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     choice = choose(x, w, y, stride, padding, dilation)
     if choice.scheme:
         return winograd.workspace(choice.scheme, x, w, y)
-    if choice.name == "direct":
-        return direct.workspace(x, w, y, stride, padding)
+    if choice.name in _OF_FEW:
+        return _OF_FEW[choice.name].workspace(x, w, y, stride, padding)
     return columns.workspace(x, w, y, padding)
 
 
@@ -44,8 +47,8 @@ def forward(
     choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
     if choice.scheme:
         winograd.forward(choice.scheme, y, scratch, x, w, padding, after)
-    elif choice.name == "direct":
-        direct.forward(y, scratch, x, w, stride, padding, after)
+    elif choice.name in _OF_FEW:
+        _OF_FEW[choice.name].forward(y, scratch, x, w, stride, padding, after)
     else:
         columns.forward(y, scratch, x, w, stride, padding, dilation, after)
 
@@ -64,8 +67,8 @@ def backward_input(
     choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
         winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, after)
-    elif choice.name == "direct":
-        direct.backward_input(dx, scratch, dy, w, stride, padding, after)
+    elif choice.name in _OF_FEW:
+        _OF_FEW[choice.name].backward_input(dx, scratch, dy, w, stride, padding, after)
     else:
         columns.backward_input(dx, scratch, dy, w, stride, padding, dilation, after)
 
@@ -77,8 +80,8 @@ def backward_weight(
     choice = choose(x.shape, dw.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
         winograd.backward_weight(choice.scheme, dw, scratch, dy, x, padding, accumulate)
-    elif choice.name == "direct":
-        direct.backward_weight(dw, scratch, dy, x, stride, padding, accumulate)
+    elif choice.name in _OF_FEW:
+        _OF_FEW[choice.name].backward_weight(dw, scratch, dy, x, stride, padding, accumulate)
     else:
         columns.backward_weight(dw, scratch, dy, x, stride, padding, dilation, accumulate)
 

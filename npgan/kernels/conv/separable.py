@@ -143,7 +143,7 @@ def _emit(context: Any, builder: Any, down: Matrix, across: Matrix, kinds: Any, 
         earlier = None if adds is None else adds.along(builder.gep(to_base, [run]), zeros)
 
         def body(width, start):
-            emit = _Emitter(context, builder, out.dtype, width)
+            emit = Emitter(context, builder, out.dtype, width)
             inputs, results, before = froms(start), tos(start), None if earlier is None else earlier(start)
             n, d = len(down), len(across[0])
             columns = [emit.product(down, [emit.load(at) for at in inputs[j::d]]) for j in range(d)]
@@ -208,7 +208,7 @@ class _Places:
         ]
 
 
-class _Emitter:
+class Emitter:
     """Vector instructions for one dtype and width."""
 
     def __init__(self, context: Any, builder: Any, dtype: Any, width: int) -> None:

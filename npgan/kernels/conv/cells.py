@@ -22,10 +22,10 @@ from typing import Any
 from npgan.backend.base import Array, Shape
 from npgan.backend.compile import kernel
 from npgan.backend.threads import over_samples, over_shares, thread_count
-from npgan.kernels.after import NOTHING, After
+from npgan.kernels.after import After
 from npgan.kernels.conv import scatter
 from npgan.kernels.conv.block import block
-from npgan.kernels.conv.finish import finish, prepare
+from npgan.kernels.conv.finish import prepare
 from npgan.kernels.conv.padded import pad
 from npgan.kernels.conv.scratch import arrays, elements
 from npgan.kernels.conv.separable import separable
@@ -34,6 +34,7 @@ from npgan.kernels.conv.square import CELL, HALF, ask_for, square
 from npgan.kernels.conv.tiles import Scheme, spread, steps, tap_offsets
 from npgan.kernels.conv.transforms import of_weight
 from npgan.kernels.conv.windows import Pads, Pair
+from npgan.kernels.moments import measure
 from npgan.kernels.vectors import WIDE, lanes
 
 _SCHEME = Scheme(4, 2, 2)
@@ -81,7 +82,7 @@ def _gather(few: int, vectors: int, width: int, bends: int) -> Any:
 
     @kernel
     def gather(
-        start, stop, share, features, padded, v_s, m_s, biases, image, u, bias, slope, after, size, top, left, across,
+        start, stop, share, features, padded, v_s, m_s, biases, image, u, bias, slope, moments, size, top, left, across,
     ):  # fmt: skip
         # features (N, pixels, O), image (N, H, W I), u (panels of O, points, terms, width)
         p, v, m, added, o = padded[share], v_s[share], m_s[share], biases[share], features.shape[2]
@@ -111,7 +112,8 @@ def _gather(few: int, vectors: int, width: int, bends: int) -> Any:
                                 "A42t", features[n], at + e, across * _TILE * o, o, m, t * m_row + e, 5 * width, width,
                                 None, added, c + e, bends, slope,
                             )  # fmt: skip
-            finish(features[n], after, n)
+            if moments.size:
+                measure(moments, n, features[n])
 
     return gather
 
@@ -208,9 +210,7 @@ def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding:
         few * width,
         _POINTS * point,
     )
-    # The bias and the slope are for while a vector is in a register, unless it is the slope of what is given.
-    rest = after if after.made is not None else after._replace(bias=None, slope=None)
-    bias, slope, *_ = prepare(after if rest is not after else NOTHING, y)
+    bias, slope, moments = prepare(after, y)
     over_shares(
         _gather(few, vectors, width, int(slope != 1)),
         n,
@@ -224,7 +224,7 @@ def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding:
         u,
         bias,
         slope,
-        prepare(rest, y),
+        moments,
         (2 * oh + 2, 2 * ow + 2),
         padding[0][0],
         padding[1][0],

@@ -21,7 +21,8 @@ def workspace(x: Shape, w: Shape, y: Shape, stride: Pair, padding: Pads, dilatio
     if choice.scheme:
         return winograd.workspace(choice.scheme, x, w, y)
     if choice.name in _OF_FEW:
-        return _OF_FEW[choice.name].workspace(x, w, y, stride, padding)
+        elements: int = _OF_FEW[choice.name].workspace(x, w, y, stride, padding)
+        return elements
     return columns.workspace(x, w, y, padding)
 
 

@@ -218,11 +218,13 @@ class Emitter:
         self.width, self.bytes = width, dtype.bitwidth // 8
 
     def load(self, at: Any) -> Any:
+        """Return the vector at an address, or zeros where that is None."""
         if at is None:
             return self._splat(0.0)
         return self.builder.load(self.builder.bitcast(at, self.type.as_pointer()), align=self.bytes)
 
     def store(self, at: Any, value: Any) -> None:
+        """Write a vector to an address that is not None."""
         if at is not None:
             self.builder.store(value, self.builder.bitcast(at, self.type.as_pointer()), align=self.bytes)
 

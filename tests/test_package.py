@@ -127,10 +127,13 @@ def test_the_checker_of_gradients_needs_numpy_alone():
 # Beside the fast kernels themselves: what compiles, and what they share. Only they import these.
 COMPILING = {
     "npgan.backend.compile",
+    "npgan.backend.entries",
     "npgan.kernels.atomic",
+    "npgan.kernels.conv.block",
     "npgan.kernels.conv.outer",
     "npgan.kernels.conv.scatter",
     "npgan.kernels.conv.separable",
+    "npgan.kernels.conv.square",
     "npgan.kernels.product",
     "npgan.kernels.transpose",
     "npgan.kernels.vectors",

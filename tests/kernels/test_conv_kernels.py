@@ -85,13 +85,13 @@ def loops(case):
     return dict(zip(MAPS, (y, dx, dw_), strict=True))
 
 
-def one_by_one(kernel, n, work, *args):
+def one_by_one(kernel, n, work, *args, elements=False):
     """Like `over_samples`, as if there were n threads, the last one first."""
     for k in reversed(range(n)):
         kernel(k, k + 1, *args)
 
 
-def three_shares(kernel, n, work, *args):
+def three_shares(kernel, n, work, *args, elements=False):
     """Like `over_shares` with three threads, the last one first."""
     count = min(3, n)
     for t in reversed(range(count)):

@@ -204,7 +204,7 @@ def forward(y: Array, scratch: Array, x: Array, w: Array, stride: Pair, padding:
         w.size * 2,
         u,
         w.reshape(-1, few, o),
-        steps(_POINTS, point),
+        point,
         tap_offsets(_SCHEME, 4, few * o, False),
         width,
         few * width,

@@ -26,7 +26,7 @@ from npgan.game.player import Player
 Known = list[tuple[int, dict[str, float]]]
 
 _MOST_WINDOWS = 2  # that the host is ahead by, each with a snapshot
-_MOST_BYTES = 1 << 26  # of a snapshot, where memory is the host's: more would be a good part of all that a step takes
+_MOST_BYTES = 64_000_000  # of a snapshot in the host's memory: more would be a good part of all that a step takes
 
 
 class Steps:
@@ -337,7 +337,7 @@ def _reason(rule: Alternating | MiniBatches) -> str | None:
         return "the players were given two backends"
     taken = sum(array.nbytes for player in (rule.G, rule.D) for array in _arrays(player).values())
     if recorder.checks and taken > _MOST_BYTES:
-        return f"a copy of the players would take {size_text(taken)}, and steps of such networks gain little"
+        return f"a copy of the players would take {size_text(taken)}, more than {size_text(_MOST_BYTES)}"
     for network in (game.generator, game.discriminator):
         for path, layer, _ in network.rows:
             if recorder.checks and not type(layer).__module__.startswith("npgan."):

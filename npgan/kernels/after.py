@@ -1,4 +1,4 @@
-"""What a convolution does to its output besides, while that is in the cache."""
+"""What a product or a convolution does to its output besides; a convolution while that is in the cache."""
 
 from __future__ import annotations
 

@@ -350,7 +350,7 @@ NARROW = """
 import numpy as np
 from npgan.kernels import vectors
 from npgan.kernels.after import After
-from npgan.kernels.conv import panels, reference
+from npgan.kernels.conv import cells, panels, reference
 from npgan.kernels.conv.scratch import elements
 from npgan.kernels.conv.tiles import Scheme
 
@@ -366,12 +366,22 @@ right, options = [np.empty_like(a) for a in (y, x, w)], ((2, 2), pads, (1, 1))
 reference.forward(right[0], scratch, x, w, *options)
 reference.backward_input(right[1], scratch, y, w, *options)
 reference.backward_weight(right[2], scratch, y, x, *options, False)
-print(max(np.abs(a - b).max() for a, b in zip(found, right)))
+errors = [np.abs(a - b).max() for a, b in zip(found, right)]
+
+x, w, y = draw.normal(size=(2, 8, 8, 3)), draw.normal(size=(4, 4, 3, 64)), draw.normal(size=(2, 4, 4, 64))
+assert cells.suits(w.shape, y.shape, (2, 2), (1, 1))
+scratch = np.full(cells.workspace(x.shape, w.shape, y.shape, (2, 2), pads), np.nan)
+found, right = ([np.empty_like(a) for a in (y, w)] for _ in range(2))
+cells.forward(found[0], scratch, x, w, (2, 2), pads, After())
+cells.backward_weight(found[1], scratch, y, x, (2, 2), pads, False)
+reference.forward(right[0], scratch, x, w, *options)
+reference.backward_weight(right[1], scratch, y, x, *options, False)
+print(max(errors + [np.abs(a - b).max() for a, b in zip(found, right)]))
 """
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="compiles for a processor of x86")
-def test_panels_of_a_processor_without_avx_512():
+def test_panels_and_cells_of_a_processor_without_avx_512():
     haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+lzcnt,+popcnt,+sse4.2"}
     done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, text=True, env={**os.environ, **haswell})
     assert done.returncode == 0, done.stderr or done.returncode

@@ -44,7 +44,7 @@ def forward(
     dilation: Pair,
     after: After = NOTHING,
 ) -> None:
-    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), finished."""
+    """x (N, H, W, I), w (KH, KW, I, O) -> y (N, OH, OW, O), and what is to be done after it."""
     choice = choose(x.shape, w.shape, y.shape, stride, padding, dilation)
     if choice.scheme:
         winograd.forward(choice.scheme, y, scratch, x, w, padding, after)
@@ -64,7 +64,7 @@ def backward_input(
     dilation: Pair,
     after: After = NOTHING,
 ) -> None:
-    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I), finished."""
+    """dy (N, OH, OW, O), w (KH, KW, I, O) -> dx (N, H, W, I), and what is to be done after it."""
     choice = choose(dx.shape, w.shape, dy.shape, stride, padding, dilation)
     if choice.scheme:
         winograd.backward_input(choice.scheme, dx, scratch, dy, w, padding, after)
